@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+#include <provost/param.h>
+
+G_BEGIN_DECLS
+
+/* What a certificate should be. All lent for the call. */
+typedef struct {
+	const char *uuid;             /* of the device */
+	const char *template_name;    /* the CA's name for the kind of certificate; NULL: its default */
+	const char *common_name;      /* subject CN, at most 64 characters (RFC 5280, ub-common-name) */
+	const char *const *dns_names; /* subjectAltName dNSName */
+	const char *const *ekus;      /* extended key usages, dotted OIDs */
+	guint days;                   /* validity; 0: the CA's choice */
+} PvCertRequest;
+
+typedef enum {
+	PV_CA_ISSUED,
+	PV_CA_PENDING,  /* ask again with the cookie, not before .not_before_sec from now */
+	PV_CA_DENIED,   /* .text says why */
+} PvCaOutcome;
+
+/* A CA's answer. Owned by the caller, who clears it with pv_ca_reply_clear(). */
+typedef struct {
+	PvCaOutcome outcome;
+	GBytes *certificate;   /* DER; when issued */
+	char *cookie;          /* opaque, without secrets; when pending */
+	guint not_before_sec;  /* when pending: seconds from now */
+	char *text;            /* disposition text; may be NULL */
+} PvCaReply;
+
+void pv_ca_reply_clear(PvCaReply *reply);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PvCaReply, pv_ca_reply_clear)
+
+/* What must be in the request, told by the CA before the device or the engine signs it. */
+typedef struct {
+	char *template_extension; /* dotted OID or name for the CA's template extension; NULL: none */
+	PvSecret *challenge;      /* challengePassword; NULL: none */
+	gboolean subject_only;    /* leave the SAN out: the CA makes it itself */
+} PvCaPreparation;
+
+void pv_ca_preparation_clear(PvCaPreparation *preparation);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PvCaPreparation, pv_ca_preparation_clear)
+
+/* The device's own directory account, for "enrolment in the name of the AMT computer". */
+typedef struct {
+	const char *account;
+	const char *realm;
+	PvSecret *password;
+} PvCaIdentity;
+
+/**
+ * PvCa:
+ *
+ * A certification authority provider: PKI only, it never talks to a device. Functions may be called from
+ * several threads at once. The core, not the plugin, orders chains and checks every answer.
+ */
+typedef struct {
+	const char *type;       /* "type" in the site's ca object; unique over all plugins */
+	const char *summary;
+	const PvParam *params;  /* ends with {NULL}; NULL: none */
+	gpointer (*open)(const PvValues *values, GError **error);
+	void (*close)(gpointer ca);
+	gboolean (*prepare)(gpointer ca, const PvCertRequest *request, PvCaPreparation *preparation, GCancellable *cancellable, GError **error);
+	/* idempotent: the same CSR for the same request gives the same certificate or cookie, as long as that is good */
+	gboolean (*submit)(gpointer ca, const PvCertRequest *request, GBytes *csr_der, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error);
+	gboolean (*poll)(gpointer ca, const PvCertRequest *request, const char *cookie, PvCaReply *reply, GCancellable *cancellable, GError **error);
+	/* the CA's own certificates, root included, in any order: (transfer container) GPtrArray of GBytes DER */
+	GPtrArray *(*chain)(gpointer ca, GCancellable *cancellable, GError **error);
+	gboolean (*revoke)(gpointer ca, GBytes *certificate, guint reason, GCancellable *cancellable, GError **error); /* reason: RFC 5280 CRLReason */
+	gboolean (*check)(gpointer ca, GCancellable *cancellable, GError **error);
+} PvCa;
+
+G_END_DECLS
