@@ -87,6 +87,24 @@ void pv_instance_add_embedded(PvInstance *instance, const char *name, const PvIn
 typedef struct PvWsman PvWsman;
 
 /**
+ * pv_wsman_connect:
+ *
+ * Dials and makes the TLS handshake, if there is no connection yet, with a GET of "/" that carries no credentials:
+ * any HTTP answer will do. Tells a refused certificate, a wrong name and a dead host apart before any SOAP is sent.
+ */
+gboolean pv_wsman_connect(PvWsman *wsman, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* After a connection: lower case hex SHA-256 of the device's certificate; NULL: no TLS. Lent. */
+const char *pv_wsman_get_fingerprint(PvWsman *wsman);
+/* Whether that certificate was verified by the site's CA and the device's name, and not merely pinned. */
+gboolean pv_wsman_is_verified(PvWsman *wsman);
+/* After an answer: the version in AMT's Server header, such as "16.1.25"; NULL: there was none. Lent. */
+const char *pv_wsman_get_version(PvWsman *wsman);
+/* After a login: the Digest realm, and the user name that was accepted; NULL: the device asked for none. Lent. */
+const char *pv_wsman_get_realm(PvWsman *wsman);
+const char *pv_wsman_get_user(PvWsman *wsman);
+
+/**
  * pv_wsman_get:
  * @wsman: the session
  * @class_name: such as "AMT_GeneralSettings"

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/engine/pipeline.h"
+#include "core/net/tls.h"
+#include "core/store/db.h"
+
+G_BEGIN_DECLS
+
+/* A pair to try when the device asks for a login and its own password is not known. */
+typedef struct {
+	char *user;
+	PvValues *values;      /* with the SECRET parameter "password"; lent by the site */
+} PvCandidate;
+
+typedef struct {
+	char *name;
+	char *pipeline;        /* name of a pipeline of the site */
+	PvTlsPolicy tls;       /* "tls": "modern" or "legacy" */
+} PvGroup;
+
+/* One deployment: site.json and what it names, open. Immutable after pv_site_open() but for the store's contents. */
+typedef struct {
+	char *file;
+	PvJson *json;
+	PvLoader *loader;
+	const PvStore *store_provider;
+	PvValues *store_values;
+	char *key_source;               /* for pv_key_load() */
+	PvDb *db;                       /* NULL: opened without the store */
+	const PvDirectory *directory;   /* NULL: none */
+	PvValues *directory_values;
+	gpointer directory_handle;
+	const PvCa *ca;                 /* NULL: none */
+	PvValues *ca_values;
+	gpointer ca_handle;
+	PvTrust *trust;                 /* the CA's chain; NULL: no CA */
+	GPtrArray *identities;          /* of PvIdentity: provisioning certificates */
+	GPtrArray *candidates;          /* of PvCandidate */
+	GHashTable *variables;          /* char* -> char*: "variables" of the site, site.X in conditions */
+	GHashTable *groups;             /* char* -> PvGroup */
+	char *default_pipeline;
+	GHashTable *pipelines;          /* char* -> PvPipeline */
+	char *dns_suffix;               /* suffix the devices get from DHCP option 15; NULL: that of the FQDN */
+	char *listen_address;           /* hello listener; default "0.0.0.0" */
+	guint listen_port;              /* 9971 */
+	guint device_port;              /* 16993 */
+	guint workers;                  /* threads; default 64 */
+	guint login_attempts;           /* at most, per job and device; default 4, below the firmware's 10 */
+	guint connect_msec, request_msec;
+	guint commit_wait_sec;          /* pause after CommitChanges before dialling; default 5 */
+} PvSite;
+
+typedef enum {
+	PV_SITE_CONFIG_ONLY = 1 << 0,   /* parse and check; open neither store, directory nor CA */
+} PvSiteFlags;
+
+/**
+ * pv_site_open:
+ * @path: (nullable): site.json; NULL: $PROVOST_SITE, then SYSCONFDIR/provost/site.json
+ * @actor: for the audit log
+ *
+ * Relative paths in the file are relative to its folder. PV_ERROR_CONFIG with file, line and path.
+ */
+PvSite *pv_site_open(const char *path, const char *actor, PvSiteFlags flags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void pv_site_free(PvSite *site);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSite, pv_site_free)
+
+/* the group's settings; NULL: none of that name */
+const PvGroup *pv_site_find_group(const PvSite *site, const char *name);
+/* pipeline of a device by its group; CONFIG when there is none */
+PvPipeline *pv_site_find_pipeline(const PvSite *site, const char *group, GError **error);
+
+/* All that is wrong with an opened site, beyond what kept it from opening: expiry of provisioning certificates,
+ * candidate secrets that do not resolve, directory and CA checks when @online. (transfer container) of char*; empty: none */
+GPtrArray *pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable);
+
+G_END_DECLS

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+#include <openssl/ssl.h>
+#include <provost/secret.h>
+
+G_BEGIN_DECLS
+
+/* MODERN: TLS 1.2 and up, SECLEVEL 2 (1 for RSA key exchange is not offered).
+ * LEGACY: TLS 1.0, SHA-1 and legacy renegotiation too; only where the site names it for a device. */
+typedef enum {
+	PV_TLS_MODERN,
+	PV_TLS_LEGACY,
+} PvTlsPolicy;
+
+/* A certificate chain, leaf first, with the leaf's private key. Parsed once, immutable, reference-counted. */
+typedef struct PvIdentity PvIdentity;
+
+/**
+ * pv_identity_load:
+ * @path: PEM (certificates, and the key unless @key_path) or PKCS#12
+ * @key_path: (nullable): PEM private key
+ * @password: (nullable): of the PKCS#12 or the encrypted key
+ *
+ * Orders the chain leaf to root by issuer. Tells a wrong password, a missing key, a key that does not fit and a
+ * missing issuer (by name) apart: PV_ERROR_CONFIG.
+ */
+PvIdentity *pv_identity_load(const char *path, const char *key_path, PvSecret *password, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+PvIdentity *pv_identity_ref(PvIdentity *identity);
+void pv_identity_unref(PvIdentity *identity);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvIdentity, pv_identity_unref)
+STACK_OF(X509) *pv_identity_get_chain(const PvIdentity *identity); /* leaf first; lent */
+EVP_PKEY *pv_identity_get_key(const PvIdentity *identity);         /* lent */
+const char *pv_identity_get_path(const PvIdentity *identity);      /* lent */
+
+/* Trust anchors and intermediates. Immutable once made, reference-counted. */
+typedef struct PvTrust PvTrust;
+PvTrust *pv_trust_new(GPtrArray *certificates, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* of GBytes DER; the self-signed ones are anchors */
+PvTrust *pv_trust_ref(PvTrust *trust);
+void pv_trust_unref(PvTrust *trust);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvTrust, pv_trust_unref)
+/* whether a leaf chains to an anchor and carries the name; purposes are not looked at. @policy LEGACY takes SHA-1 */
+gboolean pv_trust_verify(PvTrust *trust, X509 *leaf, STACK_OF(X509) *untrusted, const char *name, PvTlsPolicy policy, GError **error);
+X509_STORE *pv_trust_get_store(PvTrust *trust); /* lent */
+
+/* "error:0A000086:…" of the thread's OpenSSL queue as text, newest last; clears the queue. (transfer full) */
+char *pv_tls_dup_openssl_error(void);
+/* lower case hex SHA-256 of the DER. (transfer full) */
+char *pv_tls_dup_fingerprint(X509 *certificate);
+
+/* Once, before the first thread: curl, OpenSSL (with its secure heap), libxml2. */
+void pv_net_init(void);
+
+G_END_DECLS
