@@ -57,7 +57,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvHttp, pv_http_free)
  * Never sends a request twice: a connection that turns out to be closed is only replaced while nothing was sent.
  * Errors read "connect HOST:PORT: reason" while there is no connection, else "HOST:PORT: reason".
  */
-gboolean pv_http_request(PvHttp *http, const char *path, const char *authorization, const char *body, gsize length_bytes, PvHttpReply *reply, PvHttpFate *fate, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean pv_http_request(PvHttp *http, const char *path, const char *authorization, const char *body,
+    gsize length_bytes, PvHttpReply *reply, PvHttpFate *fate, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Closes the connection and forgets the peer. */
 void pv_http_close(PvHttp *http);
