@@ -99,9 +99,10 @@ otp_plan(PvJob *job, PvPlan *plan, GError **error)
 	 * could say so too: only a certificate of the site's CA, or one that showed the password
 	 * before, excuses the device. */
 	const char *expected = pv_job_get_fact(job, "otp.expected");
-	gboolean known =
-	    pv_wsman_is_verified(amt) || g_strcmp0(pv_job_get_fact(job, "otp.certificate"),
-					     pv_job_get_fact(job, "tls.fingerprint")) == 0;
+	const char *certificate = pv_job_get_fact(job, "otp.certificate");
+	gboolean shown_before = certificate != NULL &&
+	    g_strcmp0(certificate, pv_job_get_fact(job, "tls.fingerprint")) == 0;
+	gboolean known = pv_wsman_is_verified(amt) || shown_before;
 	if (pv_instance_get_int(service, "ProvisioningState", -1) == 1 ||
 	    (expected != NULL && !known))
 		return otp_compare(job, service, expected, error);

@@ -10,6 +10,7 @@
 #include "sid.h"
 
 #define ACL_CLASS "AMT_AuthorizationService"
+#define ACL_NO_HANDLE (-1)
 
 enum {
 	ACL_MD5_BYTES = 16,
@@ -23,7 +24,7 @@ typedef struct {
 	GBytes *sid; /* binary; NULL: a digest user; owned */
 	guint access; /* AccessPermission: index of acl_access_names */
 	guint32 realms; /* bit N: realm N */
-	guint handle; /* in the device; 0: a declared entry */
+	gint64 handle; /* in the device; ACL_NO_HANDLE: a declared entry */
 	const PvValues *values; /* the declaration; NULL: an entry of the device; lent */
 } AclEntry;
 
@@ -168,6 +169,7 @@ acl_read_declared(PvJob *job, GError **error)
 	const PvValues *values = pv_job_get_values(job);
 	for (guint i = 0; i < pv_values_get_count(values, "entries"); i++) {
 		AclEntry *entry = g_new0(AclEntry, 1);
+		entry->handle = ACL_NO_HANDLE;
 		entry->values = pv_values_get_object(values, "entries", i);
 		if (!acl_declare(job, entry, error)) {
 			acl_entry_free(entry);
@@ -188,7 +190,7 @@ acl_read_declared(PvJob *job, GError **error)
 /* What is in the device */
 
 static AclEntry *
-acl_read_entry(PvWsman *amt, guint handle, GError **error)
+acl_read_entry(PvWsman *amt, gint64 handle, GError **error)
 {
 	g_autoptr(PvInstance) input = pv_instance_new("GetUserAclEntryEx_INPUT");
 	pv_instance_add_int(input, "Handle", handle);
@@ -207,7 +209,7 @@ acl_read_entry(PvWsman *amt, guint handle, GError **error)
 	entry->access = (guint)CLAMP(pv_instance_get_int(output, "AccessPermission", 0), 0, 2);
 	entry->name = user != NULL ? g_strdup(user) : acl_sid_format(sid);
 	if (entry->name == NULL)
-		entry->name = g_strdup_printf("%u (no valid SID)", handle);
+		entry->name = g_strdup_printf("%" G_GINT64_FORMAT " (no valid SID)", handle);
 	entry->sid = g_steal_pointer(&sid);
 	for (guint i = 0; i < pv_instance_get_count(output, "Realms"); i++) {
 		guint64 realm = 0;
@@ -218,11 +220,11 @@ acl_read_entry(PvWsman *amt, guint handle, GError **error)
 	return entry;
 }
 
-/* Handles of all entries, page by page; of guint. */
+/* Handles of all entries, page by page; of gint64. */
 static GArray *
 acl_read_handles(PvWsman *amt, GError **error)
 {
-	g_autoptr(GArray) handles = g_array_new(FALSE, FALSE, sizeof(guint));
+	g_autoptr(GArray) handles = g_array_new(FALSE, FALSE, sizeof(gint64));
 	gint64 total = 0;
 	do {
 		g_autoptr(PvInstance) input = pv_instance_new("EnumerateUserAclEntries_INPUT");
@@ -245,12 +247,12 @@ acl_read_handles(PvWsman *amt, GError **error)
 			guint64 handle = 0;
 			const char *text = pv_instance_get_nth(output, "Handles", i);
 			if (text == NULL ||
-			    !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT, &handle, NULL)) {
+			    !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &handle, NULL)) {
 				g_set_error_literal(error, PV_ERROR, PV_ERROR_PROTOCOL,
 				    "list access entries: a handle is no number");
 				return NULL;
 			}
-			guint value = (guint)handle;
+			gint64 value = (gint64)handle;
 			g_array_append_val(handles, value);
 		}
 	} while (handles->len < total);
@@ -265,7 +267,7 @@ acl_read_present(PvWsman *amt, GError **error)
 		return NULL;
 	g_autoptr(GPtrArray) present = g_ptr_array_new_with_free_func(acl_entry_free);
 	for (guint i = 0; i < handles->len; i++) {
-		AclEntry *entry = acl_read_entry(amt, g_array_index(handles, guint, i), error);
+		AclEntry *entry = acl_read_entry(amt, g_array_index(handles, gint64, i), error);
 		if (entry == NULL)
 			return NULL;
 		if (entry->sid == NULL && g_str_has_prefix(entry->name, "$$"))
@@ -446,11 +448,11 @@ acl_add_password(PvInstance *input, const char *user, const char *realm, const P
 
 /* One method, with its input in MOF order; AddUserAclEntryEx has no handle. */
 static gboolean
-acl_send(PvJob *job, PvWsman *amt, const AclEntry *entry, const PvSecret *password, guint handle,
+acl_send(PvJob *job, PvWsman *amt, const AclEntry *entry, const PvSecret *password, gint64 handle,
     guint32 *status, GError **error)
 {
 	g_autoptr(PvInstance) input = pv_instance_new("UserAclEntryEx_INPUT");
-	if (handle != 0)
+	if (handle != ACL_NO_HANDLE)
 		pv_instance_add_int(input, "Handle", handle);
 	if (entry->sid == NULL) {
 		pv_instance_add(input, "DigestUsername", entry->name);
@@ -463,7 +465,7 @@ acl_send(PvJob *job, PvWsman *amt, const AclEntry *entry, const PvSecret *passwo
 	for (guint realm = 0; realm < 32; realm++)
 		if ((entry->realms >> realm & 1) != 0)
 			pv_instance_add_int(input, "Realms", realm);
-	const char *method = handle != 0 ? "UpdateUserAclEntryEx" : "AddUserAclEntryEx";
+	const char *method = handle != ACL_NO_HANDLE ? "UpdateUserAclEntryEx" : "AddUserAclEntryEx";
 	g_autoptr(PvInstance) output =
 	    pv_wsman_invoke(amt, ACL_CLASS, NULL, method, input, status, error);
 	if (output != NULL && *status != PV_PT_STATUS_SUCCESS && *status != PV_PT_STATUS_DUPLICATE)
@@ -473,7 +475,7 @@ acl_send(PvJob *job, PvWsman *amt, const AclEntry *entry, const PvSecret *passwo
 }
 
 static gboolean
-acl_write(PvJob *job, PvWsman *amt, const AclEntry *entry, const PvSecret *password, guint handle,
+acl_write(PvJob *job, PvWsman *amt, const AclEntry *entry, const PvSecret *password, gint64 handle,
     GError **error)
 {
 	guint32 status = 0;
@@ -487,7 +489,7 @@ acl_write(PvJob *job, PvWsman *amt, const AclEntry *entry, const PvSecret *passw
 	if (present == NULL)
 		return FALSE;
 	const AclEntry *found = acl_find(present, entry);
-	if (found == NULL || handle != 0) {
+	if (found == NULL || handle != ACL_NO_HANDLE) {
 		pv_pt_status_error(error, ACL_CLASS, "AddUserAclEntryEx", status);
 		return FALSE;
 	}
@@ -504,7 +506,8 @@ acl_set(PvJob *job, PvWsman *amt, const AclEntry *entry, const AclEntry *found, 
 		if (password == NULL || !pv_job_propose_secret(job, name, password, error))
 			return FALSE;
 	}
-	if (!acl_write(job, amt, entry, password, found != NULL ? found->handle : 0, error)) {
+	if (!acl_write(
+		job, amt, entry, password, found != NULL ? found->handle : ACL_NO_HANDLE, error)) {
 		g_prefix_error(error, "set ACL entry %s: ", entry->name);
 		return FALSE;
 	}
