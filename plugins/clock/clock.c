@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define CLOCK_CLASS "AMT_TimeSynchronizationService"
+#define CLOCK_FACT "clock.set" /* the device was told the time in this set-up */
 /* 2025-01-01: before the first release; a clock that says less has been reset */
 #define CLOCK_EARLIEST 1735689600
 
@@ -74,8 +75,14 @@ clock_plan(PvJob *job, PvPlan *plan, GError **error)
 	if (amt == NULL || !clock_check_own(job, error) || !clock_read(amt, &device_sec, error))
 		return FALSE;
 
+	/* In set-up firmware wants to have been told the time, right or not, before it commits
+	 * (AMT_SetupAndConfigurationService.CommitChanges). */
 	gint64 own_sec = time(NULL);
-	if (ABS(own_sec - device_sec) <= pv_job_get_int(job, "tolerance"))
+	gboolean operational = g_strcmp0(pv_job_get_fact(job, "amt.state"), "operational") == 0;
+	if (operational)
+		pv_job_set_fact(job, CLOCK_FACT, NULL); /* should it come to set-up again */
+	gboolean told = operational || pv_job_get_fact(job, CLOCK_FACT) != NULL;
+	if (told && ABS(own_sec - device_sec) <= pv_job_get_int(job, "tolerance"))
 		return TRUE;
 	g_autofree char *from = clock_format(device_sec);
 	g_autofree char *to = clock_format(own_sec);
@@ -99,7 +106,10 @@ clock_apply(PvJob *job, const PvPlan *plan, GError **error)
 	pv_instance_add_int(input, "Tm2", time(NULL));
 	g_autoptr(PvInstance) output =
 	    pv_wsman_invoke(amt, CLOCK_CLASS, NULL, "SetHighAccuracyTimeSynch", input, NULL, error);
-	return output != NULL;
+	if (output == NULL)
+		return FALSE;
+	pv_job_set_fact(job, CLOCK_FACT, "true");
+	return TRUE;
 }
 
 static const PvParam clock_params[] = {
@@ -116,7 +126,7 @@ static const PvStage clock_stages[] = {
 		.type = "clock",
 		.summary = "sets the device's clock from this host's",
 		.params = clock_params,
-		.needs = (const char *const[]){ "tls.fingerprint", NULL },
+		.needs = (const char *const[]){ "tls.fingerprint", "amt.state", NULL },
 		.plan = clock_plan,
 		.apply = clock_apply,
 	},
