@@ -151,7 +151,7 @@ local_file_save(const char *path, JsonNode *root, GError **error)
 		    error, PV_ERROR, PV_ERROR_FAILED, "write %s: %s", path, local_error->message);
 		return FALSE;
 	}
-	return local_file_sync_folder(path, error);
+	return TRUE;
 }
 
 gboolean
