@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cert-cleanup.h"
 #include "cert-request.h"
 #include "cert-store.h"
 
@@ -181,20 +180,22 @@ certificate_plan(PvJob *job, PvPlan *plan, GError **error)
 	return TRUE;
 }
 
-/* Judges the ReturnValue of the certificate service. */
+/* Judges the ReturnValue of the certificate service; with one that passes, such as PKI_GENERATING_KEYS, the job
+ * waits. */
 static gboolean
 certificate_judge(PvJob *job, const char *method, guint32 status, GError **error)
 {
 	if (status == PV_PT_STATUS_SUCCESS)
 		return TRUE;
-	if (status == PV_PT_STATUS_PKI_GENERATING_KEYS ||
-	    status == PV_PT_STATUS_OPERATION_IN_PROGRESS)
+	g_autoptr(GError) local_error = NULL;
+	pv_pt_status_error(&local_error, CERT_SERVICE, method, status);
+	if (g_error_matches(local_error, PV_ERROR, PV_ERROR_PENDING))
 		return pv_job_wait(
-		    job, CERT_POLL_SEC, error, "waiting for the device to make its key");
-	pv_pt_status_error(error, CERT_SERVICE, method, status);
+		    job, CERT_POLL_SEC, error, "waiting for the device: %s", local_error->message);
 	if (status == PV_PT_STATUS_MAX_LIMIT_REACHED)
-		g_prefix_error(error,
+		g_prefix_error(&local_error,
 		    "the device's certificate store is full, remove what it does not need: ");
+	g_propagate_error(error, g_steal_pointer(&local_error));
 	return FALSE;
 }
 
@@ -480,7 +481,6 @@ static const PvParam certificate_params[] = {
 
 static const char *const certificate_provides[] = { "certificate.instance", "certificate.key",
 	"certificate.sha256", NULL };
-static const char *const certificate_cleanup_needs[] = { "certificate.instance", NULL };
 
 static const PvStage certificate_stages[] = {
 	{
@@ -490,13 +490,6 @@ static const PvStage certificate_stages[] = {
 	    .provides = certificate_provides,
 	    .plan = certificate_plan,
 	    .apply = certificate_apply,
-	},
-	{
-	    .type = "certificate-cleanup",
-	    .summary = "deletes replaced certificates and unused keys; after commit",
-	    .needs = certificate_cleanup_needs,
-	    .plan = cert_cleanup_plan,
-	    .apply = cert_cleanup_apply,
 	},
 	{ NULL },
 };
