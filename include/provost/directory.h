@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 /* What a device's account should be. All lent for the call. */
 typedef struct {
 	const char *uuid;          /* of the device */
-	const char *name;          /* account name without '$' */
+	const char *name;          /* account name, complete, such as "pc1$iME" */
 	const char *fqdn;          /* DNS host name */
 	const char *ou;            /* container; NULL: the directory's default */
 	const char *const *spns;   /* servicePrincipalName, complete */

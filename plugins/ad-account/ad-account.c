@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <provost/provost.h>
+#include <string.h>
+
+/* Gives the device an account in the site's directory: name, service principal names, groups, password. The
+ * device itself is not touched. */
+
+#define AD_ACCOUNT_SHORT_NAME_MAX 15 /* a NetBIOS name's; tools derive the account from it */
+#define AD_ACCOUNT_NAME_MAX 20 /* sAMAccountName of a user (MS-ADTS 3.1.1.6) */
+#define AD_ACCOUNT_PASSWORD_LENGTH 32
+
+/* What the account should be, with the strings that PvAccountSpec only lends. */
+typedef struct {
+	PvAccountSpec spec;
+	char *name;
+	char *fqdn;
+	char **spns; /* sorted */
+	char *object; /* how rows name the account */
+} AdAccount;
+
+static void
+ad_account_clear(AdAccount *account)
+{
+	g_free(account->name);
+	g_free(account->fqdn);
+	g_strfreev(account->spns);
+	g_free(account->object);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AdAccount, ad_account_clear)
+
+static int
+ad_account_compare(gconstpointer a, gconstpointer b)
+{
+	return g_ascii_strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted, so that the order in which a directory lists values makes no difference. */
+static char *
+ad_account_dup_joined(char **list)
+{
+	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
+	for (guint i = 0; list != NULL && list[i] != NULL; i++)
+		g_ptr_array_add(sorted, list[i]);
+	g_ptr_array_sort(sorted, ad_account_compare);
+	GString *joined = g_string_new(NULL);
+	for (guint i = 0; i < sorted->len; i++)
+		g_string_append_printf(
+		    joined, "%s%s", i == 0 ? "" : ", ", (const char *)g_ptr_array_index(sorted, i));
+	return g_string_free(joined, FALSE);
+}
+
+/* AMT's services are HTTP@NAME:PORT: a client's SPN carries the port (Intel AMT SDK, "Kerberos"). */
+static char **
+ad_account_dup_spns(PvJob *job, const char *fqdn, GError **error)
+{
+	const char *const *ports = pv_job_get_list(job, "spn-ports");
+	g_autoptr(GPtrArray) spns = g_ptr_array_new_with_free_func(g_free);
+	for (guint i = 0; ports[i] != NULL; i++) {
+		guint64 port = 0;
+		if (!g_ascii_string_to_unsigned(ports[i], 10, 1, 65535, &port, NULL)) {
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+			    "%s: \"%s\" is no port: 1 to 65535",
+			    pv_values_get_where(pv_job_get_values(job), "spn-ports"), ports[i]);
+			return NULL;
+		}
+		g_ptr_array_add(spns, g_strdup_printf("HTTP/%s:%u", fqdn, (guint)port));
+	}
+	g_ptr_array_sort(spns, ad_account_compare);
+	g_ptr_array_add(spns, NULL);
+	return (char **)g_ptr_array_free(g_steal_pointer(&spns), FALSE);
+}
+
+static gboolean
+ad_account_init(AdAccount *account, PvJob *job, GError **error)
+{
+	const PvDevice *device = pv_job_get_device(job);
+	const char *name = pv_device_get_name(device);
+	const char *fqdn = pv_device_get_fqdn(device);
+	const char *suffix = pv_job_get_string(job, "name-suffix");
+	if (name == NULL || *name == '\0' || strlen(name) > AD_ACCOUNT_SHORT_NAME_MAX) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "name the account of %s: a directory takes 1 to %d characters of a computer's "
+		    "name: shorten it",
+		    name == NULL ? "a device without a name" : name, AD_ACCOUNT_SHORT_NAME_MAX);
+		return FALSE;
+	}
+	if (strlen(name) + strlen(suffix) > AD_ACCOUNT_NAME_MAX) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "name the account %s%s: a directory takes %d characters: shorten "
+		    "\"name-suffix\"",
+		    name, suffix, AD_ACCOUNT_NAME_MAX);
+		return FALSE;
+	}
+	if (fqdn == NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "make the account of %s: the device has no FQDN, which its SPNs need: import "
+		    "it",
+		    name);
+		return FALSE;
+	}
+	account->name = g_strconcat(name, suffix, NULL);
+	account->fqdn = g_ascii_strdown(fqdn, -1);
+	account->object = g_strdup_printf("account %s", account->name);
+	account->spns = ad_account_dup_spns(job, account->fqdn, error);
+	account->spec = (PvAccountSpec) {
+		.uuid = pv_device_get_uuid(device),
+		.name = account->name,
+		.fqdn = account->fqdn,
+		.ou = pv_job_get_string(job, "ou"),
+		.spns = (const char *const *)account->spns,
+		.groups = pv_job_get_list(job, "groups"),
+	};
+	return account->spns != NULL;
+}
+
+/* Whether what a directory lists, names or DNs, has the group, which is given as either. */
+static gboolean
+ad_account_has_group(char **groups, const char *group)
+{
+	gsize length = strlen(group);
+	for (guint i = 0; groups != NULL && groups[i] != NULL; i++) {
+		const char *name = groups[i];
+		if (g_ascii_strcasecmp(name, group) == 0)
+			return TRUE;
+		if (g_ascii_strncasecmp(name, "CN=", 3) == 0 &&
+		    g_ascii_strncasecmp(name + 3, group, length) == 0 && name[3 + length] == ',')
+			return TRUE;
+		if (g_ascii_strncasecmp(group, "CN=", 3) == 0 &&
+		    g_ascii_strncasecmp(group + 3, name, strlen(name)) == 0 &&
+		    group[3 + strlen(name)] == ',')
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void
+ad_account_plan_groups(PvPlan *plan, const AdAccount *account, const PvAccount *found)
+{
+	for (guint i = 0; account->spec.groups[i] != NULL; i++)
+		if (found == NULL || !ad_account_has_group(found->groups, account->spec.groups[i]))
+			pv_plan_add(plan, account->object, "memberOf", "", account->spec.groups[i]);
+}
+
+/* A password is right when the directory has the key that came from the one we keep. The key version tells
+ * a reset by somebody else, which cuts the device's Kerberos off. */
+static void
+ad_account_plan_password(PvJob *job, PvPlan *plan, const AdAccount *account, const PvAccount *found)
+{
+	const char *known = pv_job_get_fact(job, "account.kvno");
+	g_autofree char *kvno = g_strdup_printf("%u", found == NULL ? 0 : found->kvno);
+	const char *from = NULL;
+	if (found == NULL || found->kvno == 0)
+		from = "";
+	else if (pv_job_has_secret(job, "account", PV_SECRET_PENDING))
+		from = "(interrupted)";
+	else if (!pv_job_has_secret(job, "account", PV_SECRET_CURRENT))
+		from = "(not known here)";
+	else if (known != NULL && !g_str_equal(known, kvno))
+		from = "(changed elsewhere)";
+	if (from != NULL)
+		pv_plan_add(plan, account->object, "password", from, "(new)");
+}
+
+static void
+ad_account_set_facts(PvJob *job, const PvAccount *found)
+{
+	pv_job_set_fact(job, "account.dn", found->dn);
+	pv_job_set_fact(job, "account.name", found->account);
+	pv_job_set_fact(job, "account.sid", found->sid);
+	pv_job_set_fact(job, "account.realm", found->realm);
+	pv_job_set_fact(job, "account.salt", found->salt);
+}
+
+static void
+ad_account_set_kvno(PvJob *job, const PvAccount *found)
+{
+	g_autofree char *kvno = g_strdup_printf("%u", found->kvno);
+	pv_job_set_fact(job, "account.kvno", kvno);
+}
+
+static gboolean
+ad_account_plan(PvJob *job, PvPlan *plan, GError **error)
+{
+	gpointer handle = NULL;
+	const PvDirectory *directory = pv_job_get_directory(job, &handle, error);
+	g_auto(AdAccount) account = { 0 };
+	g_autoptr(PvAccount) found = NULL;
+	if (directory == NULL || !ad_account_init(&account, job, error) ||
+	    !directory->find(handle, &account.spec, &found, pv_job_get_cancellable(job), error))
+		return FALSE;
+
+	g_autofree char *spns = ad_account_dup_joined(account.spns);
+	g_autofree char *found_spns = ad_account_dup_joined(found == NULL ? NULL : found->spns);
+	if (found == NULL)
+		pv_plan_add(plan, account.object, "", "",
+		    account.spec.ou == NULL ? "(new)" : account.spec.ou);
+	else if (g_ascii_strcasecmp(found->account, account.name) != 0)
+		pv_plan_add(plan, account.object, "sAMAccountName", found->account, account.name);
+	if (found != NULL &&
+	    (found->fqdn == NULL || g_ascii_strcasecmp(found->fqdn, account.fqdn) != 0))
+		pv_plan_add(plan, account.object, "dNSHostName", found->fqdn, account.fqdn);
+	if (g_ascii_strcasecmp(spns, found_spns) != 0)
+		pv_plan_add(plan, account.object, "servicePrincipalName", found_spns, spns);
+	ad_account_plan_groups(plan, &account, found);
+
+	guint before = pv_plan_get_length(plan);
+	ad_account_plan_password(job, plan, &account, found);
+	if (found == NULL)
+		return TRUE;
+	ad_account_set_facts(job, found);
+	if (pv_plan_get_length(plan) ==
+	    before) /* else the known version is what tells the difference */
+		ad_account_set_kvno(job, found);
+	return TRUE;
+}
+
+/* Sealed and on the disk first, so that whatever the directory took is known here after any crash. */
+static gboolean
+ad_account_set_password(PvJob *job, const PvDirectory *directory, gpointer handle,
+    const PvAccountSpec *spec, GError **error)
+{
+	g_autoptr(PvSecret) password =
+	    pv_job_new_secret(job, "account", AD_ACCOUNT_PASSWORD_LENGTH, error);
+	if (password == NULL)
+		return FALSE;
+	if (!directory->set_password(handle, spec, password, pv_job_get_cancellable(job), error)) {
+		g_prefix_error(error, "set password of account %s: ", spec->name);
+		return FALSE;
+	}
+	if (!pv_job_confirm_secret(job, "account", error))
+		return FALSE;
+	g_autoptr(PvAccount) found = NULL;
+	if (!directory->find(handle, spec, &found, pv_job_get_cancellable(job), error))
+		return FALSE;
+	if (found != NULL)
+		ad_account_set_kvno(job, found);
+	return TRUE;
+}
+
+static gboolean
+ad_account_apply(PvJob *job, const PvPlan *plan, GError **error)
+{
+	gpointer handle = NULL;
+	const PvDirectory *directory = pv_job_get_directory(job, &handle, error);
+	g_auto(AdAccount) account = { 0 };
+	g_autoptr(PvAccount) made = NULL;
+	if (directory == NULL || !ad_account_init(&account, job, error))
+		return FALSE;
+
+	gboolean password = pv_plan_has(plan, account.object, "password");
+	if ((!password || pv_plan_get_length(plan) > 1) &&
+	    !directory->ensure(handle, &account.spec, &made, pv_job_get_cancellable(job), error)) {
+		g_prefix_error(error, "make account %s: ", account.name);
+		return FALSE;
+	}
+	return !password || ad_account_set_password(job, directory, handle, &account.spec, error);
+}
+
+static gboolean
+ad_account_remove(PvJob *job, GError **error)
+{
+	gpointer handle = NULL;
+	const PvDirectory *directory = pv_job_get_directory(job, &handle, error);
+	g_auto(AdAccount) account = { 0 };
+	if (directory == NULL || !ad_account_init(&account, job, error))
+		return FALSE;
+	if (!directory->remove(handle, &account.spec, pv_job_get_cancellable(job), error)) {
+		g_prefix_error(error, "remove account %s: ", account.name);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static const PvParam ad_account_params[] = {
+	{ "ou", PV_PARAM_STRING, "null",
+	    "container of the account, a DN; absent: the directory's own" },
+	{ "groups", PV_PARAM_LIST, "[]", "groups the account becomes a member of, by name or DN" },
+	{ "name-suffix", PV_PARAM_STRING, "\"$iME\"", "what the short host name is followed by" },
+	{ "spn-ports", PV_PARAM_LIST,
+	    "[\"16992\", \"16993\", \"16994\", \"16995\", \"623\", \"664\"]",
+	    "ports of the service principal names HTTP/FQDN:PORT" },
+	{ NULL },
+};
+
+static const char *const ad_account_provides[] = { "account.dn", "account.name", "account.sid",
+	"account.realm", "account.salt", "account.kvno", NULL };
+
+static const PvStage ad_account_stages[] = {
+	{
+	    .type = "ad-account",
+	    .summary =
+		"gives the device an account in the directory, with SPNs, groups and a password",
+	    .params = ad_account_params,
+	    .provides = ad_account_provides,
+	    .plan = ad_account_plan,
+	    .apply = ad_account_apply,
+	    .remove = ad_account_remove,
+	},
+	{ NULL },
+};
+
+PV_PLUGIN_DEFINE(
+    "ad-account", PV_VERSION, "directory account of a device", .stages = ad_account_stages);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cert-store.h"
+#include <provost/ca.h>
+
+G_BEGIN_DECLS
+
+/* PKCS#10 requests (RFC 2986). */
+
+/* Complete but for the signature, whose bits are empty: the device signs it with GeneratePKCS10RequestEx. DER. */
+GBytes *cert_request_new_unsigned(EVP_PKEY *public_key, const PvCertRequest *request,
+    const PvCaPreparation *preparation, GError **error);
+
+GBytes *cert_request_new_signed(EVP_PKEY *key, const PvCertRequest *request,
+    const PvCaPreparation *preparation, GError **error);
+
+/* Whether what the device made of it is a request with that key and a signature by it. PV_ERROR_PROTOCOL. */
+gboolean cert_request_check(GBytes *csr, EVP_PKEY *public_key, GError **error);
+
+G_END_DECLS

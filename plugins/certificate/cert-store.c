@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cert-store.h"
+
+#include <openssl/err.h>
+#include <provost/error.h>
+
+#define CERT_MAX_BYTES 4100 /* AMT_PublicKeyCertificate.X509Certificate is uint8[4100] */
+
+static void
+cert_key_free(CertKey *key)
+{
+	EVP_PKEY_free(key->public_key);
+	g_free(key->instance);
+	g_free(key);
+}
+
+static void
+cert_entry_free(CertEntry *entry)
+{
+	X509_free(entry->x509);
+	g_clear_pointer(&entry->der, g_bytes_unref);
+	g_free(entry->instance);
+	g_free(entry);
+}
+
+void
+cert_store_free(CertStore *store)
+{
+	if (store == NULL)
+		return;
+	g_ptr_array_unref(store->certificates);
+	g_ptr_array_unref(store->keys);
+	g_free(store);
+}
+
+/* DERKey holds only the public half, as PKCS#1 RSAPublicKey. */
+static CertKey *
+cert_key_new(const PvInstance *instance)
+{
+	const char *id = pv_instance_get(instance, "InstanceID");
+	g_autoptr(GBytes) der = pv_instance_dup_bytes(instance, "DERKey", NULL);
+	if (id == NULL)
+		return NULL;
+	CertKey *key = g_new0(CertKey, 1);
+	key->instance = g_strdup(id);
+	gsize length = 0;
+	const unsigned char *data = der == NULL ? NULL : g_bytes_get_data(der, &length);
+	if (length > 0 && length <= CERT_MAX_BYTES)
+		key->public_key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &data, (long)length);
+	ERR_clear_error();
+	if (key->public_key != NULL)
+		key->bits = (guint)EVP_PKEY_get_bits(key->public_key);
+	return key;
+}
+
+static CertEntry *
+cert_entry_new(const PvInstance *instance)
+{
+	const char *id = pv_instance_get(instance, "InstanceID");
+	if (id == NULL)
+		return NULL;
+	CertEntry *entry = g_new0(CertEntry, 1);
+	entry->instance = g_strdup(id);
+	/* the wire name is misspelt; firmware that mends it one day is understood too */
+	entry->trusted_root = pv_instance_get_bool(instance, "TrustedRootCertficate") ||
+			      pv_instance_get_bool(instance, "TrustedRootCertificate");
+	entry->read_only = pv_instance_get_bool(instance, "ReadOnlyCertificate");
+	entry->der = pv_instance_dup_bytes(instance, "X509Certificate", NULL);
+	gsize length = 0;
+	const unsigned char *data =
+	    entry->der == NULL ? NULL : g_bytes_get_data(entry->der, &length);
+	const unsigned char *end = data;
+	if (length > 0 && length <= CERT_MAX_BYTES)
+		entry->x509 = d2i_X509(NULL, &end, (long)length);
+	ERR_clear_error();
+	if (entry->x509 == NULL || end != data + length) {
+		g_debug("certificate %s of the device cannot be read and is left alone", id);
+		g_clear_pointer(&entry->x509, X509_free);
+	}
+	return entry;
+}
+
+static gboolean
+cert_store_read_keys(CertStore *store, PvWsman *amt, GError **error)
+{
+	g_autoptr(GError) local_error = NULL;
+	g_autoptr(GPtrArray) instances = pv_wsman_enumerate(amt, CERT_KEY_CLASS, &local_error);
+	if (g_error_matches(local_error, PV_ERROR, PV_ERROR_UNSUPPORTED))
+		return TRUE;
+	if (instances == NULL) {
+		g_propagate_error(error, g_steal_pointer(&local_error));
+		return FALSE;
+	}
+	store->lists_keys = TRUE;
+	for (guint i = 0; i < instances->len; i++) {
+		CertKey *key = cert_key_new(g_ptr_array_index(instances, i));
+		if (key != NULL)
+			g_ptr_array_add(store->keys, key);
+	}
+	return TRUE;
+}
+
+static void
+cert_store_match(CertStore *store, CertEntry *entry)
+{
+	EVP_PKEY *public_key = entry->x509 == NULL ? NULL : X509_get0_pubkey(entry->x509);
+	for (guint i = 0; public_key != NULL && i < store->keys->len; i++) {
+		CertKey *key = g_ptr_array_index(store->keys, i);
+		if (key->public_key == NULL || EVP_PKEY_eq(public_key, key->public_key) != 1)
+			continue;
+		entry->key = key;
+		key->used = TRUE;
+	}
+	ERR_clear_error();
+}
+
+CertStore *
+cert_store_read(PvWsman *amt, GError **error)
+{
+	g_autoptr(CertStore) store = g_new0(CertStore, 1);
+	store->certificates = g_ptr_array_new_with_free_func((GDestroyNotify)cert_entry_free);
+	store->keys = g_ptr_array_new_with_free_func((GDestroyNotify)cert_key_free);
+	g_autoptr(GPtrArray) instances = pv_wsman_enumerate(amt, CERT_CLASS, error);
+	if (instances == NULL || !cert_store_read_keys(store, amt, error))
+		return NULL;
+	for (guint i = 0; i < instances->len; i++) {
+		CertEntry *entry = cert_entry_new(g_ptr_array_index(instances, i));
+		if (entry == NULL)
+			continue;
+		cert_store_match(store, entry);
+		g_ptr_array_add(store->certificates, entry);
+	}
+	return g_steal_pointer(&store);
+}
+
+CertKey *
+cert_store_find_key(CertStore *store, const char *instance)
+{
+	for (guint i = 0; i < store->keys->len; i++) {
+		CertKey *key = g_ptr_array_index(store->keys, i);
+		if (g_strcmp0(key->instance, instance) == 0)
+			return key;
+	}
+	return NULL;
+}
+
+CertEntry *
+cert_store_find(CertStore *store, const char *instance)
+{
+	for (guint i = 0; i < store->certificates->len; i++) {
+		CertEntry *entry = g_ptr_array_index(store->certificates, i);
+		if (g_strcmp0(entry->instance, instance) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+CertEntry *
+cert_store_find_der(CertStore *store, GBytes *der)
+{
+	for (guint i = 0; i < store->certificates->len; i++) {
+		CertEntry *entry = g_ptr_array_index(store->certificates, i);
+		if (entry->der != NULL && !entry->trusted_root && g_bytes_equal(entry->der, der))
+			return entry;
+	}
+	return NULL;
+}
+
+char *
+cert_dup_fingerprint(GBytes *der)
+{
+	return g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, der);
+}
