@@ -89,26 +89,27 @@ pv_text_fit(const char *text, guint width)
 	return g_strconcat(head, "…", NULL);
 }
 
-/* Levenshtein over bytes: what is compared is names of commands, options and groups */
+/* Levenshtein over bytes, with two letters changed round as one mistake, which is the most common one; what is
+ * compared is names of commands, options and groups */
 static guint
 text_get_distance(const char *a, const char *b)
 {
-	gsize length = strlen(b);
-	g_autofree guint *row = g_new(guint, length + 1);
-	for (gsize j = 0; j <= length; j++)
-		row[j] = j;
-	for (gsize i = 1; a[i - 1] != '\0'; i++) {
-		guint corner = row[0];
-		row[0] = i;
-		for (gsize j = 1; j <= length; j++) {
-			guint up = row[j];
-			guint best = corner + (a[i - 1] == b[j - 1] ? 0 : 1);
-			best = MIN(best, MIN(up, row[j - 1]) + 1);
-			corner = up;
-			row[j] = best;
+	gsize rows = strlen(a) + 1, columns = strlen(b) + 1;
+	g_autofree guint *cost = g_new0(guint, rows * columns);
+	for (gsize i = 0; i < rows; i++)
+		cost[i * columns] = i;
+	for (gsize j = 0; j < columns; j++)
+		cost[j] = j;
+	for (gsize i = 1; i < rows; i++) {
+		for (gsize j = 1; j < columns; j++) {
+			guint *cell = &cost[i * columns + j];
+			guint step = MIN(cell[-1], cell[-(gssize)columns]) + 1;
+			*cell = MIN(step, cell[-(gssize)columns - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				*cell = MIN(*cell, cell[-2 * (gssize)columns - 2] + 1);
 		}
 	}
-	return row[length];
+	return cost[rows * columns - 1];
 }
 
 const char *
