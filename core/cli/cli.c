@@ -288,7 +288,7 @@ static gboolean
 cli_log_is_of_job(const GLogField *fields, gsize count)
 {
 	for (gsize i = 0; i < count; i++) {
-		if (g_str_equal(fields[i].key, "PV_JOB"))
+		if (g_str_equal(fields[i].key, "PV_DEVICE"))
 			return TRUE;
 	}
 	return FALSE;

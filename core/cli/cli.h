@@ -113,7 +113,7 @@ void pv_build_job(JsonBuilder *builder, const char *name, const PvJobRow *job);
 
 PvStyle pv_cli_get_status_style(const char *status);
 
-/* Once: the lines that the library logs. @lock: (nullable): keeps them apart from live progress */
+/* Once: the lines that the library logs; @cli must stay as long as anybody logs. */
 void pv_cli_set_log(PvCli *cli);
 
 G_END_DECLS

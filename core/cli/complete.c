@@ -82,7 +82,7 @@ complete_value(PvCli *cli, const char *file, const char *kind, const char *begin
 		complete_devices(cli, file, begin);
 	} else if (g_str_has_prefix(kind, "FILE") || g_str_equal(kind, "NEWFILE")) {
 		pv_cli_print(cli, ":files\n");
-	} else if (g_str_equal(kind, "DIR")) {
+	} else if (g_str_has_prefix(kind, "DIR")) {
 		pv_cli_print(cli, ":dirs\n");
 	} else if (g_str_equal(kind, "STATUS")) {
 		static const char *const status[] = { "Unknown", "Not Supported", "Detected",

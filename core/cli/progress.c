@@ -162,20 +162,20 @@ static char *
 progress_format_event(const ProgressRow *row, const PvRunnerEvent *event)
 {
 	const char *text = row->text != NULL ? row->text : "";
+	const char *stage = row->stage != NULL ? row->stage : "";
 	const char *colon = row->text != NULL ? ": " : "";
 	switch (event->kind) {
 	case PV_RUNNER_JOB_STARTED:
-		return g_strdup_printf(_("%s: begins at %s, stage %u of %u"), row->name, row->stage,
-		    event->index + 1, event->count);
+		return g_strdup_printf(_("%s: begins at stage %u of %u"), row->name, event->index + 1, event->count);
 	case PV_RUNNER_STAGE_STARTED:
 		return NULL;
 	case PV_RUNNER_PROGRESS:
-		return g_strdup_printf("%s: %s%s%s", row->name, row->stage, colon, text);
+		return g_strdup_printf("%s: %s%s%s", row->name, stage, colon, text);
 	case PV_RUNNER_STAGE_ENDED:
 		return g_strdup_printf("%s: %u/%u %s %s%s%s", row->name, event->index + 1, event->count,
-		    row->stage, event->outcome, colon, text);
+		    stage, event->outcome, colon, text);
 	case PV_RUNNER_JOB_PARKED:
-		return g_strdup_printf(_("%s: %s waits%s%s"), row->name, row->stage, colon, text);
+		return g_strdup_printf(_("%s: %s waits%s%s"), row->name, stage, colon, text);
 	case PV_RUNNER_JOB_ENDED:
 		return g_strdup_printf("%s: %s%s%s", row->name, event->outcome, colon, text);
 	}
@@ -200,10 +200,8 @@ progress_update_row(PvProgress *progress, ProgressRow *row, const PvRunnerEvent 
 	if (event->kind != PV_RUNNER_JOB_ENDED || row->ended)
 		return;
 	row->ended = TRUE;
-	if (g_str_equal(event->outcome, "done"))
-		progress->done++;
-	else
-		progress->failed++;
+	progress->done += g_str_equal(event->outcome, "done");
+	progress->failed += !g_str_equal(event->outcome, "done");
 }
 
 void

@@ -69,7 +69,8 @@ main_on_event(const PvRunnerEvent *event, gpointer data)
 	if (event->kind == PV_RUNNER_JOB_STARTED)
 		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "PV_DEVICE", event->uuid, "PV_JOB", job,
 		    "MESSAGE", "%s: job %s begins at stage %u of %u", event->name, job, event->index + 1, event->count);
-	else if (event->kind == PV_RUNNER_JOB_ENDED)
+	/* the runner logs failures itself */
+	else if (event->kind == PV_RUNNER_JOB_ENDED && g_strcmp0(event->outcome, "failed") != 0)
 		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "PV_DEVICE", event->uuid, "PV_JOB", job,
 		    "MESSAGE", "%s: job %s %s%s%s", event->name, job, event->outcome, event->text != NULL ? ": " : "",
 		    event->text != NULL ? event->text : "");
