@@ -29,7 +29,9 @@ add_write(PvCli *cli, PvDeviceRow *row)
 		return pv_cli_fail(cli, error);
 	const PvDeviceRow *taken = add_find_taken(rows, row);
 	if (taken != NULL) {
-		pv_cli_warn(cli, _("add %s: UUID or FQDN belongs to %s (%s) already; \"provost set\" changes it"),
+		pv_cli_warn(cli,
+		    _("add %s: UUID or FQDN belongs to %s (%s) already; \"provost set\" changes "
+		      "it"),
 		    row->name, taken->name, taken->uuid);
 		return PV_EXIT_FAILURE;
 	}
@@ -46,17 +48,21 @@ add_run(PvCli *cli)
 	const char *name = cli->words[0], *fqdn = cli->words[1];
 	g_autofree char *uuid = g_ascii_strdown(cli->words[2], -1);
 	if (!pv_edit_check_name(name))
-		return pv_cli_usage(cli, _("NAME: letters, digits and hyphens, at most 63, are needed"));
+		return pv_cli_usage(
+		    cli, _("NAME: letters, digits and hyphens, at most 63, are needed"));
 	if (!pv_edit_check_fqdn(fqdn))
-		return pv_cli_usage(cli, _("FQDN: a full host name such as pc1.example.com is needed"));
+		return pv_cli_usage(
+		    cli, _("FQDN: a full host name such as pc1.example.com is needed"));
 	if (!pv_uuid_is_usable(uuid))
-		return pv_cli_usage(cli, _("UUID: the computer's own SMBIOS UUID is needed; this is none, or one that many boards share"));
+		return pv_cli_usage(cli, _("UUID: the computer's own SMBIOS UUID is needed; this "
+					   "is none, or one that many boards share"));
 	int code = PV_EXIT_FAILURE;
 	if (!pv_cli_open_site(cli, 0, &code))
 		return code;
 	/* sAMAccountName holds 15 characters of a computer's name (MS-ADTS, 3.1.1.1.11 and NetBIOS) */
 	if (strlen(name) > 15)
-		pv_cli_note(cli, _("%s: directories take only 15 characters of a computer's name"), name);
+		pv_cli_note(
+		    cli, _("%s: directories take only 15 characters of a computer's name"), name);
 	g_autoptr(PvDeviceRow) row = g_new0(PvDeviceRow, 1);
 	row->uuid = g_steal_pointer(&uuid);
 	row->name = g_strdup(name);

@@ -26,7 +26,8 @@ audit_verify_run(PvCli *cli)
 	if (!intact)
 		return pv_cli_fail(cli, error);
 	if (!cli->json) {
-		g_autofree char *text = g_strdup_printf(_("the audit log is intact: %" G_GINT64_FORMAT " entries\n"), count);
+		g_autofree char *text = g_strdup_printf(
+		    _("the audit log is intact: %" G_GINT64_FORMAT " entries\n"), count);
 		pv_cli_print(cli, text);
 	}
 	return PV_EXIT_OK;

@@ -24,7 +24,8 @@ pv_cli_has(PvCli *cli, const char *option)
 }
 
 gboolean
-pv_cli_get_uint(PvCli *cli, const char *option, guint minimum, guint maximum, guint fallback, guint *value)
+pv_cli_get_uint(
+    PvCli *cli, const char *option, guint minimum, guint maximum, guint fallback, guint *value)
 {
 	*value = fallback;
 	const char *text = pv_cli_get(cli, option);
@@ -35,7 +36,8 @@ pv_cli_get_uint(PvCli *cli, const char *option, guint minimum, guint maximum, gu
 		*value = (guint)number;
 		return TRUE;
 	}
-	pv_cli_usage(cli, _("--%s: a whole number from %u to %u is needed"), option, minimum, maximum);
+	pv_cli_usage(
+	    cli, _("--%s: a whole number from %u to %u is needed"), option, minimum, maximum);
 	return FALSE;
 }
 
@@ -76,9 +78,11 @@ pv_cli_usage(PvCli *cli, const char *format, ...)
 	g_autofree char *text = g_strdup_vprintf(format, args);
 	va_end(args);
 	const char *name = cli->command != NULL ? cli->command->name : NULL;
-	g_autofree char *line = name != NULL ? g_strdup_printf("%s: %s", name, text) : g_strdup(text);
+	g_autofree char *line =
+	    name != NULL ? g_strdup_printf("%s: %s", name, text) : g_strdup(text);
 	cli_print_line(cli, line);
-	g_printerr(_("Try \"provost help%s%s\".\n"), name != NULL ? " " : "", name != NULL ? name : "");
+	g_printerr(
+	    _("Try \"provost help%s%s\".\n"), name != NULL ? " " : "", name != NULL ? name : "");
 	return PV_EXIT_USAGE;
 }
 
@@ -140,7 +144,8 @@ pv_cli_check_group(PvCli *cli, const char *group)
 	    (const char **)g_hash_table_get_keys_as_array(cli->site->groups, NULL);
 	g_autofree char *known = g_strjoinv(", ", (char **)names);
 	if (names[0] == NULL)
-		pv_cli_warn(cli, _("unknown group \"%s\": %s has no groups"), group, cli->site->file);
+		pv_cli_warn(
+		    cli, _("unknown group \"%s\": %s has no groups"), group, cli->site->file);
 	else
 		pv_cli_warn(
 		    cli, _("unknown group \"%s\": %s has %s"), group, cli->site->file, known);
@@ -203,19 +208,19 @@ pv_cli_find_devices(PvCli *cli, int *code)
 	const char *group = pv_cli_get(cli, "group");
 	guint ways = (cli->word_count > 0) + (group != NULL) + pv_cli_has(cli, "all");
 	if (ways != 1) {
-		*code = pv_cli_usage(
-		    cli, _("name the devices, or give either --all or --group"));
+		*code = pv_cli_usage(cli, _("name the devices, or give either --all or --group"));
 		return NULL;
 	}
 	if (!pv_cli_open_site(cli, 0, code))
 		return NULL;
-	GPtrArray *rows =
-	    cli->word_count > 0 ? cli_find_by_words(cli, code) : cli_find_by_group(cli, group, code);
+	GPtrArray *rows = cli->word_count > 0 ? cli_find_by_words(cli, code)
+					      : cli_find_by_group(cli, group, code);
 	if (rows == NULL)
 		return NULL;
 	g_ptr_array_sort(rows, cli_compare_rows);
 	if (rows->len == 0)
-		pv_cli_note(cli, _("there are no such devices; \"provost import\" and \"provost add\" make them known"));
+		pv_cli_note(cli, _("there are no such devices; \"provost import\" and \"provost "
+				   "add\" make them known"));
 	return rows;
 }
 
@@ -232,7 +237,8 @@ pv_cli_read_file(const char *path, gsize max_bytes, gsize *length, GError **erro
 	gboolean is_stdin = g_str_equal(path, "-");
 	int fd = is_stdin ? dup(STDIN_FILENO) : g_open(path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "read %s: %s", path, g_strerror(errno));
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "read %s: %s", path, g_strerror(errno));
 		return NULL;
 	}
 	/* grown by hand and wiped, for it may hold passwords */
@@ -249,7 +255,8 @@ pv_cli_read_file(const char *path, gsize max_bytes, gsize *length, GError **erro
 			break;
 		used += got;
 		if (used > max_bytes) {
-			problem = g_strdup_printf("larger than %" G_GSIZE_FORMAT " bytes", max_bytes);
+			problem =
+			    g_strdup_printf("larger than %" G_GSIZE_FORMAT " bytes", max_bytes);
 			break;
 		}
 		if (used == size) {
@@ -298,13 +305,15 @@ static GLogWriterOutput
 cli_log_write(GLogLevelFlags level, const GLogField *fields, gsize count, gpointer data)
 {
 	const PvCli *cli = data;
-	gboolean grave = (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) != 0;
+	gboolean grave =
+	    (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) != 0;
 	if (!cli->verbose && (!grave || cli_log_is_of_job(fields, count)))
 		return G_LOG_WRITER_HANDLED;
 	for (gsize i = 0; i < count; i++) {
 		if (g_str_equal(fields[i].key, "MESSAGE")) {
 			g_autofree char *text = pv_text_escape(fields[i].value);
-			g_printerr("provost: %s%s\n", (level & G_LOG_LEVEL_CRITICAL) != 0 ? "critical: " : "", text);
+			g_printerr("provost: %s%s\n",
+			    (level & G_LOG_LEVEL_CRITICAL) != 0 ? "critical: " : "", text);
 		}
 	}
 	return G_LOG_WRITER_HANDLED;

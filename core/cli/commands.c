@@ -44,7 +44,8 @@ const PvCommand *const pv_commands[] = {
 };
 
 const PvOption pv_global_options[] = {
-	{ "site", 's', "FILE", N_("the site's file; else $PROVOST_SITE, else the installed default") },
+	{ "site", 's', "FILE",
+	    N_("the site's file; else $PROVOST_SITE, else the installed default") },
 	{ "json", 'j', NULL, N_("results as JSON") },
 	{ "quiet", 'q', NULL, N_("no notes and no progress, only results and errors") },
 	{ "verbose", 'v', NULL, N_("also what the library logs") },
@@ -116,7 +117,8 @@ commands_run(PvCli *cli)
 	if (cli->word_count > cli->command->most) {
 		return cli->command->arguments == NULL
 			   ? pv_cli_usage(cli, _("takes no arguments"))
-			   : pv_cli_usage(cli, _("too many arguments: only %s"), cli->command->arguments);
+			   : pv_cli_usage(
+				 cli, _("too many arguments: only %s"), cli->command->arguments);
 	}
 	return cli->command->run(cli);
 }
@@ -201,7 +203,8 @@ pv_cli_main(int argc, char **argv)
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		/* the reader has seen enough: no news for anybody */
 		if (errno != EPIPE)
-			pv_cli_warn(&cli, _("write results: %s"), g_strerror(errno != 0 ? errno : EIO));
+			pv_cli_warn(
+			    &cli, _("write results: %s"), g_strerror(errno != 0 ? errno : EIO));
 		return code == PV_EXIT_OK ? PV_EXIT_FAILURE : code;
 	}
 	return code;

@@ -129,7 +129,8 @@ complete_run(PvCli *cli)
 	const PvCommand *command = NULL;
 	for (guint i = 0; i < before; i++) {
 		const PvOption *const tables[] = { pv_global_options,
-			command != NULL && command->options != NULL ? command->options : none, NULL };
+			command != NULL && command->options != NULL ? command->options : none,
+			NULL };
 		const PvOption *option = complete_find_open_option(tables, cli->words[i]);
 		if (option != NULL && i + 1 < before) {
 			if (g_str_equal(option->name, "site"))
@@ -145,13 +146,15 @@ complete_run(PvCli *cli)
 	}
 	const PvOption *const tables[] = { pv_global_options,
 		command != NULL && command->options != NULL ? command->options : none, NULL };
-	const PvOption *open = before > 0 ? complete_find_open_option(tables, cli->words[before - 1]) : NULL;
+	const PvOption *open =
+	    before > 0 ? complete_find_open_option(tables, cli->words[before - 1]) : NULL;
 	if (open != NULL)
 		complete_value(cli, file, open->value, begin);
 	else if (begin[0] == '-')
 		complete_options(cli, tables, begin);
 	else if (command == NULL || command == &pv_command_help)
-		complete_commands(cli, (const char *const *)words->pdata + (command != NULL), words->len - (command != NULL), begin);
+		complete_commands(cli, (const char *const *)words->pdata + (command != NULL),
+		    words->len - (command != NULL), begin);
 	else if (command->arguments != NULL)
 		complete_value(cli, file, command->arguments, begin);
 	return PV_EXIT_OK;

@@ -16,7 +16,8 @@ edit_check_label(const char *label)
 	gsize length = strlen(label);
 	if (length < 1 || length > 63 || label[0] == '-' || label[length - 1] == '-')
 		return FALSE;
-	return strspn(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == length;
+	return strspn(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
+	       length;
 }
 
 gboolean
@@ -41,7 +42,8 @@ pv_edit_check_fqdn(const char *fqdn)
 static gboolean
 edit_check_address(const char *address)
 {
-	return g_hostname_is_ip_address(address) || pv_edit_check_fqdn(address) || edit_check_label(address);
+	return g_hostname_is_ip_address(address) || pv_edit_check_fqdn(address) ||
+	       edit_check_label(address);
 }
 
 /* aa:bb:cc:dd:ee:ff out of the usual ways to write it; NULL: none of them */
@@ -122,7 +124,8 @@ pv_edit_apply_options(PvCli *cli, PvDeviceRow *row, int *code)
 	if (mac != NULL) {
 		g_autofree char *normal = mac[0] != '\0' ? edit_dup_mac(mac) : NULL;
 		if (mac[0] != '\0' && normal == NULL) {
-			*code = pv_cli_usage(cli, _("--mac: an address such as aa:bb:cc:dd:ee:ff is needed"));
+			*code = pv_cli_usage(
+			    cli, _("--mac: an address such as aa:bb:cc:dd:ee:ff is needed"));
 			return FALSE;
 		}
 		g_free(row->mac);
@@ -144,7 +147,7 @@ pv_edit_write(PvCli *cli, PvWrite *writes, gsize count, const char *action, cons
 		.object = row->uuid,
 		.text = (char *)text,
 	};
-	writes[count] = (PvWrite){ .kind = PV_WRITE_AUDIT, .audit = &audit };
+	writes[count] = (PvWrite) { .kind = PV_WRITE_AUDIT, .audit = &audit };
 	return pv_db_write(cli->site->db, writes, count + 1, error);
 }
 
@@ -156,7 +159,8 @@ pv_edit_check_idle(PvCli *cli, const PvDeviceRow *row, const PvJobRow *job)
 	/* a job of a process that has died is nobody's */
 	const char *owners[] = { job->owner, NULL };
 	g_auto(GStrv) dead = job->owner != NULL ? pv_owner_find_dead((char **)owners) : NULL;
-	if (job->owner == NULL || (dead != NULL && dead[0] != NULL) || job->lease_usec < g_get_real_time())
+	if (job->owner == NULL || (dead != NULL && dead[0] != NULL) ||
+	    job->lease_usec < g_get_real_time())
 		return TRUE;
 	pv_cli_warn(cli, _("%s: job %" G_GINT64_FORMAT " is running; wait for it or stop it first"),
 	    row->name, job->id);

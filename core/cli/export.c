@@ -10,8 +10,8 @@
 static const char *
 export_find_status(const char *word)
 {
-	static const char *const words[] = { "Unknown", "Not Supported", "Detected", "Not Provisioned",
-		"Provisioned", "Externally Provisioned" };
+	static const char *const words[] = { "Unknown", "Not Supported", "Detected",
+		"Not Provisioned", "Provisioned", "Externally Provisioned" };
 	for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
 		if (g_ascii_strcasecmp(words[i], word) == 0)
 			return words[i];
@@ -53,7 +53,9 @@ export_run(PvCli *cli)
 	const char *group = pv_cli_get(cli, "group"), *word = pv_cli_get(cli, "status");
 	const char *status = word != NULL ? export_find_status(word) : NULL;
 	if (word != NULL && status == NULL)
-		return pv_cli_usage(cli, _("--status: one of Unknown, Not Supported, Detected, Not Provisioned, Provisioned, Externally Provisioned is needed"));
+		return pv_cli_usage(
+		    cli, _("--status: one of Unknown, Not Supported, Detected, Not Provisioned, "
+			   "Provisioned, Externally Provisioned is needed"));
 	int code = PV_EXIT_FAILURE;
 	if (!pv_cli_open_site(cli, 0, &code))
 		return code;

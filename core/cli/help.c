@@ -27,7 +27,8 @@ help_append_options(GString *out, const PvOption *options)
 					      ? g_strdup_printf("-%c, ", options->letter)
 					      : g_strdup("    ");
 		g_autofree char *left = g_strdup_printf("%s--%s%s%s", letter, options->name,
-		    options->value != NULL ? " " : "", options->value != NULL ? options->value : "");
+		    options->value != NULL ? " " : "",
+		    options->value != NULL ? options->value : "");
 		help_append_row(out, left, _(options->summary));
 	}
 }
@@ -57,9 +58,9 @@ help_append_overview(GString *out)
 		const PvCommand *command = pv_commands[i];
 		if (g_str_has_prefix(command->name, "_"))
 			continue;
-		g_autofree char *left = g_strdup_printf("%s%s%s", command->name,
-		    command->arguments != NULL ? " " : "",
-		    command->arguments != NULL ? command->arguments : "");
+		g_autofree char *left =
+		    g_strdup_printf("%s%s%s", command->name, command->arguments != NULL ? " " : "",
+			command->arguments != NULL ? command->arguments : "");
 		help_append_row(out, left, _(command->summary));
 	}
 }
@@ -73,7 +74,8 @@ pv_help_to_string(const char *name)
 	gsize length = name != NULL ? strlen(name) : 0;
 	for (gsize i = 0; name != NULL && pv_commands[i] != NULL; i++) {
 		const char *other = pv_commands[i]->name;
-		if (strncmp(other, name, length) != 0 || (other[length] != '\0' && other[length] != ' '))
+		if (strncmp(other, name, length) != 0 ||
+		    (other[length] != '\0' && other[length] != ' '))
 			continue;
 		if (out->len > 0)
 			g_string_append_c(out, '\n');

@@ -44,12 +44,14 @@ import_print_json(PvCli *cli, GPtrArray *rows, const guint *counts)
 static void
 import_print_table(PvCli *cli, GPtrArray *rows, const guint *counts)
 {
-	const char *const titles[] = { _("LINE"), _("RESULT"), _("DEVICE"), _("UUID"), _("TEXT"), NULL };
+	const char *const titles[] = { _("LINE"), _("RESULT"), _("DEVICE"), _("UUID"), _("TEXT"),
+		NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	for (guint i = 0; i < rows->len; i++) {
 		const PvImportRow *row = g_ptr_array_index(rows, i);
 		g_autofree char *line = g_strdup_printf("%u", row->line);
-		pv_table_add(table, line, import_outcomes[row->outcome], row->name, row->uuid, row->text);
+		pv_table_add(
+		    table, line, import_outcomes[row->outcome], row->name, row->uuid, row->text);
 		if (row->outcome == PV_IMPORT_REFUSED)
 			pv_table_set_style(table, 1, PV_STYLE_BAD);
 	}
@@ -57,7 +59,8 @@ import_print_table(PvCli *cli, GPtrArray *rows, const guint *counts)
 		pv_cli_print_table(cli, table);
 	g_autofree char *sum = g_strdup_printf(_("%u added, %u changed, %u same, %u refused%s\n"),
 	    counts[PV_IMPORT_ADDED], counts[PV_IMPORT_CHANGED], counts[PV_IMPORT_SAME],
-	    counts[PV_IMPORT_REFUSED], pv_cli_has(cli, "dry-run") ? _(" (dry run: nothing written)") : "");
+	    counts[PV_IMPORT_REFUSED],
+	    pv_cli_has(cli, "dry-run") ? _(" (dry run: nothing written)") : "");
 	pv_cli_print(cli, sum);
 }
 
@@ -75,8 +78,9 @@ import_run(PvCli *cli)
 	char *text = pv_cli_read_file(file, IMPORT_MAX_BYTES, &length, &error);
 	if (text == NULL)
 		return pv_cli_fail(cli, error);
-	g_autoptr(GPtrArray) rows = pv_import_csv(cli->site->db, g_str_equal(file, "-") ? "stdin" : file,
-	    text, length, group, pv_cli_has(cli, "dry-run"), &error);
+	g_autoptr(GPtrArray) rows =
+	    pv_import_csv(cli->site->db, g_str_equal(file, "-") ? "stdin" : file, text, length,
+		group, pv_cli_has(cli, "dry-run"), &error);
 	/* the file may hold passwords */
 	explicit_bzero(text, length);
 	g_free(text);
@@ -105,8 +109,10 @@ const PvCommand pv_command_import = {
 	.least = 1,
 	.most = 1,
 	.summary = N_("Makes the devices of a CSV file known"),
-	.text = N_("Columns as Configuration Manager has them: short name, FQDN, UUID, and if wanted MAC, MEBx\n"
-		   "password and admin password, both in Base64. \"-\" reads standard input. Good rows are taken\n"
+	.text = N_("Columns as Configuration Manager has them: short name, FQDN, UUID, and if "
+		   "wanted MAC, MEBx\n"
+		   "password and admin password, both in Base64. \"-\" reads standard input. Good "
+		   "rows are taken\n"
 		   "even when others are refused; then the exit code is 1."),
 	.options = import_options,
 	.run = import_run,

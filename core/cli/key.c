@@ -11,7 +11,10 @@ key_create_run(PvCli *cli)
 	g_autoptr(GError) error = NULL;
 	if (!pv_key_create(cli->words[0], &error))
 		return pv_cli_fail(cli, error);
-	pv_cli_note(cli, _("wrote %s; keep a copy of it apart from the store: without the key all passwords are lost"), cli->words[0]);
+	pv_cli_note(cli,
+	    _("wrote %s; keep a copy of it apart from the store: without the key all passwords are "
+	      "lost"),
+	    cli->words[0]);
 	return PV_EXIT_OK;
 }
 
@@ -33,7 +36,8 @@ key_is_store_busy(PvCli *cli, gboolean *busy, GError **error)
 		return FALSE;
 	*busy = FALSE;
 	for (guint i = 0; i < jobs->len; i++)
-		*busy = *busy || g_str_equal(((PvJobRow *)g_ptr_array_index(jobs, i))->state, "running");
+		*busy = *busy ||
+			g_str_equal(((PvJobRow *)g_ptr_array_index(jobs, i))->state, "running");
 	return TRUE;
 }
 
@@ -49,18 +53,21 @@ key_rotate_run(PvCli *cli)
 	if (!key_is_store_busy(cli, &busy, &error))
 		return pv_cli_fail(cli, error);
 	if (busy) {
-		pv_cli_warn(cli, _("rotate key: jobs are running; stop provostd and other runs first"));
+		pv_cli_warn(
+		    cli, _("rotate key: jobs are running; stop provostd and other runs first"));
 		return PV_EXIT_FAILURE;
 	}
-	gboolean exists = g_str_has_prefix(file, "credential:") || g_file_test(file, G_FILE_TEST_EXISTS);
+	gboolean exists =
+	    g_str_has_prefix(file, "credential:") || g_file_test(file, G_FILE_TEST_EXISTS);
 	if (!exists && !pv_key_create(file, &error))
 		return pv_cli_fail(cli, error);
 	g_autoptr(PvSecret) key = pv_key_load(file, &error);
 	if (key == NULL || !pv_db_rotate_key(cli->site->db, key, &error))
 		return pv_cli_fail(cli, error);
-	g_autofree char *text = g_strdup_printf(_("all secrets are sealed with %s now\n"
-						  "In %s set \"key\" to it (it was %s); until then no command can open the store.\n"
-						  "Keep the old key as long as you keep old copies of the store.\n"),
+	g_autofree char *text = g_strdup_printf(
+	    _("all secrets are sealed with %s now\n"
+	      "In %s set \"key\" to it (it was %s); until then no command can open the store.\n"
+	      "Keep the old key as long as you keep old copies of the store.\n"),
 	    file, cli->site->file, cli->site->key_source);
 	pv_cli_print(cli, text);
 	return PV_EXIT_OK;
@@ -72,6 +79,7 @@ const PvCommand pv_command_key_rotate = {
 	.least = 1,
 	.most = 1,
 	.summary = N_("Seals all secrets anew with the key in NEWFILE"),
-	.text = N_("Makes NEWFILE when it is not there. Stop provostd first. Says what to change in the site's file."),
+	.text = N_("Makes NEWFILE when it is not there. Stop provostd first. Says what to change "
+		   "in the site's file."),
 	.run = key_rotate_run,
 };

@@ -17,7 +17,7 @@ pv_cli_get_loader(PvCli *cli, PvLoader **owned, int *code)
 	*owned = NULL;
 	if (path == NULL && loader_has_site(cli))
 		return pv_cli_open_site(cli, PV_SITE_CONFIG_ONLY, code) ? cli->site->loader : NULL;
-	*owned = pv_loader_new((const char *const[]){ path != NULL ? path : PV_PLUGIN_DIR, NULL });
+	*owned = pv_loader_new((const char *const[]) { path != NULL ? path : PV_PLUGIN_DIR, NULL });
 	return *owned;
 }
 

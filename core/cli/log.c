@@ -7,17 +7,17 @@
 
 #include <glib/gi18n.h>
 
-#define LOG_PAGE 1000                        /* rows of one read */
-#define LOG_PAUSE_USEC (G_USEC_PER_SEC / 2)  /* between two looks with --follow */
+#define LOG_PAGE 1000 /* rows of one read */
+#define LOG_PAUSE_USEC (G_USEC_PER_SEC / 2) /* between two looks with --follow */
 
 /* what of the log is wanted */
 typedef struct {
 	PvCli *cli;
-	const char *uuid;        /* NULL: of all devices */
-	GHashTable *names;       /* char* UUID -> char* name of the device, both owned */
-	GQueue kept;             /* of GString; lines to print at last, at most .lines of them */
-	guint lines;             /* 0: all, at once */
-	gint64 seq;              /* of the last row that was read */
+	const char *uuid; /* NULL: of all devices */
+	GHashTable *names; /* char* UUID -> char* name of the device, both owned */
+	GQueue kept; /* of GString; lines to print at last, at most .lines of them */
+	guint lines; /* 0: all, at once */
+	gint64 seq; /* of the last row that was read */
 } Log;
 
 static void
@@ -42,7 +42,8 @@ log_put(Log *log, GString *line)
 static void
 log_flush(Log *log)
 {
-	for (GString *line = NULL; (line = g_queue_pop_head(&log->kept)) != NULL; log_free_string(line))
+	for (GString *line = NULL; (line = g_queue_pop_head(&log->kept)) != NULL;
+	     log_free_string(line))
 		pv_cli_print(log->cli, line->str);
 	log->lines = 0;
 	(void)fflush(stdout); /* pv_cli_main() asks ferror() */
@@ -68,16 +69,20 @@ log_format_event(Log *log, const PvEventRow *event)
 		pv_build_time(builder, "time", event->time_usec);
 		pv_build_string(builder, "level", event->level);
 		pv_build_string(builder, "uuid", event->uuid);
-		pv_build_string(builder, "name", event->uuid != NULL ? g_hash_table_lookup(log->names, event->uuid) : NULL);
+		pv_build_string(builder, "name",
+		    event->uuid != NULL ? g_hash_table_lookup(log->names, event->uuid) : NULL);
 		pv_build_int(builder, "job", event->job);
 		pv_build_string(builder, "stage", event->stage);
 		pv_build_string(builder, "text", event->text);
 		json_builder_end_object(builder);
 		return log_format_json(builder);
 	}
-	const char *known = event->uuid != NULL ? g_hash_table_lookup(log->names, event->uuid) : NULL;
+	const char *known =
+	    event->uuid != NULL ? g_hash_table_lookup(log->names, event->uuid) : NULL;
 	g_autofree char *time = pv_text_format_time(event->time_usec);
-	g_autofree char *name = pv_text_escape(known != NULL ? known : event->uuid != NULL ? event->uuid : "-");
+	g_autofree char *name = pv_text_escape(known != NULL	     ? known
+					       : event->uuid != NULL ? event->uuid
+								     : "-");
 	g_autofree char *stage = pv_text_escape(event->stage);
 	g_autofree char *text = pv_text_escape(event->text);
 	GString *line = g_string_new(NULL);
@@ -102,7 +107,8 @@ log_format_audit(Log *log, const PvAuditRow *audit)
 		json_builder_end_object(builder);
 		return log_format_json(builder);
 	}
-	const char *known = audit->object != NULL ? g_hash_table_lookup(log->names, audit->object) : NULL;
+	const char *known =
+	    audit->object != NULL ? g_hash_table_lookup(log->names, audit->object) : NULL;
 	g_autofree char *time = pv_text_format_time(audit->time_usec);
 	g_autofree char *actor = pv_text_escape(audit->actor);
 	g_autofree char *action = pv_text_escape(audit->action);
@@ -117,7 +123,8 @@ log_format_audit(Log *log, const PvAuditRow *audit)
 static gboolean
 log_read_events(Log *log, GError **error)
 {
-	g_autoptr(GPtrArray) rows = pv_db_list_events(log->cli->site->db, log->uuid, log->seq, LOG_PAGE, error);
+	g_autoptr(GPtrArray) rows =
+	    pv_db_list_events(log->cli->site->db, log->uuid, log->seq, LOG_PAGE, error);
 	for (guint i = 0; rows != NULL && i < rows->len; i++) {
 		const PvEventRow *event = g_ptr_array_index(rows, i);
 		log_put(log, log_format_event(log, event));
@@ -129,7 +136,8 @@ log_read_events(Log *log, GError **error)
 static gboolean
 log_read_audits(Log *log, GError **error)
 {
-	g_autoptr(GPtrArray) rows = pv_db_list_audits(log->cli->site->db, log->seq, LOG_PAGE, error);
+	g_autoptr(GPtrArray) rows =
+	    pv_db_list_audits(log->cli->site->db, log->seq, LOG_PAGE, error);
 	for (guint i = 0; rows != NULL && i < rows->len; i++) {
 		const PvAuditRow *audit = g_ptr_array_index(rows, i);
 		if (log->uuid == NULL || g_strcmp0(audit->object, log->uuid) == 0)

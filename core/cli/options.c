@@ -32,7 +32,8 @@ pv_options_find(const PvOption *const *tables, const char *name, gsize length)
 {
 	for (; *tables != NULL; tables++) {
 		for (const PvOption *option = *tables; option->name != NULL; option++) {
-			if (strlen(option->name) == length && strncmp(option->name, name, length) == 0)
+			if (strlen(option->name) == length &&
+			    strncmp(option->name, name, length) == 0)
 				return option;
 		}
 	}
@@ -88,7 +89,8 @@ options_take(PvOptions *options, const PvOption *option, const char *attached,
 	const char *value = attached != NULL ? attached : arguments[1];
 	if (value == NULL) {
 		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-		    _("option --%s needs a value: --%s %s"), option->name, option->name, option->value);
+		    _("option --%s needs a value: --%s %s"), option->name, option->name,
+		    option->value);
 		return -1;
 	}
 	if (g_hash_table_contains(options->options, option->name)) {
@@ -101,7 +103,8 @@ options_take(PvOptions *options, const PvOption *option, const char *attached,
 }
 
 static int
-options_parse_long(PvOptions *options, const PvOption *const *tables, const char *const *arguments, GError **error)
+options_parse_long(
+    PvOptions *options, const PvOption *const *tables, const char *const *arguments, GError **error)
 {
 	const char *name = arguments[0] + 2;
 	gsize length = strcspn(name, "=");
@@ -115,7 +118,8 @@ options_parse_long(PvOptions *options, const PvOption *const *tables, const char
 }
 
 static int
-options_parse_short(PvOptions *options, const PvOption *const *tables, const char *const *arguments, GError **error)
+options_parse_short(
+    PvOptions *options, const PvOption *const *tables, const char *const *arguments, GError **error)
 {
 	for (const char *letter = arguments[0] + 1; *letter != '\0'; letter++) {
 		const PvOption *option = options_find_letter(tables, *letter);
@@ -127,8 +131,8 @@ options_parse_short(PvOptions *options, const PvOption *const *tables, const cha
 			return -1;
 		}
 		if (option->value != NULL)
-			return options_take(
-			    options, option, letter[1] != '\0' ? letter + 1 : NULL, arguments, error);
+			return options_take(options, option, letter[1] != '\0' ? letter + 1 : NULL,
+			    arguments, error);
 		if (options_take(options, option, NULL, arguments, error) < 0)
 			return -1;
 	}

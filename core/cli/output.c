@@ -25,8 +25,9 @@ output_append_json(GString *out, const char *json)
 {
 	for (const char *p = json; *p != '\0'; p = g_utf8_next_char(p)) {
 		gunichar c = g_utf8_get_char(p);
-		gboolean rules = (c >= 0x7f && c < 0xa0) || c == 0x061c || (c >= 0x200b && c <= 0x200f) ||
-				 (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+		gboolean rules = (c >= 0x7f && c < 0xa0) || c == 0x061c ||
+				 (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+				 (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 		if (rules)
 			g_string_append_printf(out, "\\u%04x", c);
 		else

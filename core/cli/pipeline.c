@@ -52,13 +52,15 @@ pipeline_print_json(PvCli *cli, const PvPipeline *pipeline)
 static void
 pipeline_print_table(PvCli *cli, const PvPipeline *pipeline)
 {
-	const char *const titles[] = { _("STAGE"), _("PLUGIN"), _("TIME LIMIT"), _("RETRIES"), _("WHEN"), NULL };
+	const char *const titles[] = { _("STAGE"), _("PLUGIN"), _("TIME LIMIT"), _("RETRIES"),
+		_("WHEN"), NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	for (guint i = 0; i < pipeline->stages->len; i++) {
 		const PvPipelineStage *stage = g_ptr_array_index(pipeline->stages, i);
 		g_autofree char *limit = g_strdup_printf("%u s", stage->timeout_sec);
 		g_autofree char *retries = g_strdup_printf("%u", stage->retries);
-		pv_table_add(table, stage->stage->type, stage->plugin->name, limit, retries, stage->when_text);
+		pv_table_add(table, stage->stage->type, stage->plugin->name, limit, retries,
+		    stage->when_text);
 	}
 	pv_cli_print_table(cli, table);
 }
@@ -86,13 +88,16 @@ pipeline_draw(const char *dot, GError **error)
 	g_autofree char *program = g_find_program_in_path("dot");
 	if (program == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_UNSUPPORTED,
-		    "draw graph: the program \"dot\" of Graphviz is not installed; --format dot needs none");
+		    "draw graph: the program \"dot\" of Graphviz is not installed; --format dot "
+		    "needs none");
 		return NULL;
 	}
-	g_autoptr(GSubprocess) process = g_subprocess_new(
-	    G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, error, program, "-Tsvg", NULL);
+	g_autoptr(GSubprocess) process =
+	    g_subprocess_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, error,
+		program, "-Tsvg", NULL);
 	g_autofree char *svg = NULL;
-	if (process == NULL || !g_subprocess_communicate_utf8(process, dot, NULL, &svg, NULL, error) ||
+	if (process == NULL ||
+	    !g_subprocess_communicate_utf8(process, dot, NULL, &svg, NULL, error) ||
 	    !g_subprocess_wait_check(process, NULL, error)) {
 		g_prefix_error(error, "draw graph: ");
 		return NULL;
@@ -135,7 +140,8 @@ const PvCommand pv_command_pipeline_check = {
 	.least = 1,
 	.most = 1,
 	.summary = N_("Checks a pipeline and shows its stages"),
-	.text = N_("Stages, parameters, conditions, and whether each stage gets the facts that it needs."),
+	.text = N_(
+	    "Stages, parameters, conditions, and whether each stage gets the facts that it needs."),
 	.options = pipeline_check_options,
 	.run = pipeline_check_run,
 };

@@ -20,7 +20,8 @@ plan_judge(const PvStagePlan *stage)
 	if (g_str_equal(stage->outcome, "failed"))
 		return PV_EXIT_FAILURE;
 	/* what cannot be told yet is work that is still to be done */
-	gboolean work = g_str_equal(stage->outcome, "changes") || g_str_equal(stage->outcome, "unknown");
+	gboolean work =
+	    g_str_equal(stage->outcome, "changes") || g_str_equal(stage->outcome, "unknown");
 	return work ? PV_EXIT_CHANGES : PV_EXIT_OK;
 }
 
@@ -30,19 +31,23 @@ plan_add_rows(PvTable *table, const PvDeviceRow *row, const PvStagePlan *stage)
 	guint length = stage->plan != NULL ? pv_plan_get_length(stage->plan) : 0;
 	for (guint i = 0; i < length; i++) {
 		const PvChange *change = pv_plan_get(stage->plan, i);
-		pv_table_add(table, row->name, stage->stage, change->object, change->property, change->from, change->to);
+		pv_table_add(table, row->name, stage->stage, change->object, change->property,
+		    change->from, change->to);
 	}
-	if (length > 0 || g_str_equal(stage->outcome, "already") || g_str_equal(stage->outcome, "skipped"))
+	if (length > 0 || g_str_equal(stage->outcome, "already") ||
+	    g_str_equal(stage->outcome, "skipped"))
 		return;
 	gboolean failed = g_str_equal(stage->outcome, "failed");
-	pv_table_add(table, row->name, stage->stage, failed ? _("(failed)") : _("(not known yet)"), stage->text, "", "");
+	pv_table_add(table, row->name, stage->stage, failed ? _("(failed)") : _("(not known yet)"),
+	    stage->text, "", "");
 	pv_table_set_style(table, 2, failed ? PV_STYLE_BAD : PV_STYLE_DIM);
 }
 
 static void
 plan_build_stage(JsonBuilder *builder, const PvStagePlan *stage)
 {
-	g_autofree char *changes = stage->plan != NULL ? pv_plan_to_json(stage->plan) : g_strdup("[]");
+	g_autofree char *changes =
+	    stage->plan != NULL ? pv_plan_to_json(stage->plan) : g_strdup("[]");
 	json_builder_begin_object(builder);
 	pv_build_string(builder, "stage", stage->stage);
 	pv_build_string(builder, "outcome", stage->outcome);
@@ -101,14 +106,16 @@ plan_run(PvCli *cli)
 	if (rows == NULL)
 		return code;
 	code = PV_EXIT_OK;
-	const char *const titles[] = { _("DEVICE"), _("STAGE"), _("OBJECT"), _("PROPERTY"), _("FROM"), _("TO"), NULL };
+	const char *const titles[] = { _("DEVICE"), _("STAGE"), _("OBJECT"), _("PROPERTY"),
+		_("FROM"), _("TO"), NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	g_autoptr(JsonBuilder) builder = json_builder_new();
 	json_builder_begin_object(builder);
 	json_builder_set_member_name(builder, "devices");
 	json_builder_begin_array(builder);
 	for (guint i = 0; i < rows->len; i++)
-		code = plan_combine(code, plan_device(cli, g_ptr_array_index(rows, i), table, builder));
+		code = plan_combine(
+		    code, plan_device(cli, g_ptr_array_index(rows, i), table, builder));
 	json_builder_end_array(builder);
 	json_builder_end_object(builder);
 

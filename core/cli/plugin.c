@@ -20,10 +20,10 @@ static const char *const plugin_kinds[] = {
 
 /* one type that a plugin offers, whatever its sort */
 typedef struct {
-	const char *sort;  /* "stage", "directory", "ca", "store" */
+	const char *sort; /* "stage", "directory", "ca", "store" */
 	const char *type, *summary;
 	const PvParam *params;
-	const PvStage *stage;  /* NULL: a provider */
+	const PvStage *stage; /* NULL: a provider */
 } PluginOffer;
 
 static void
@@ -155,7 +155,8 @@ plugin_list_run(PvCli *cli)
 	for (guint i = 0; i < loaded->len; i++)
 		g_hash_table_add(enabled, g_ptr_array_index(loaded, i));
 
-	const char *const titles[] = { _("PLUGIN"), _("VERSION"), _("ENABLED"), _("OFFERS"), _("SUMMARY"), NULL };
+	const char *const titles[] = { _("PLUGIN"), _("VERSION"), _("ENABLED"), _("OFFERS"),
+		_("SUMMARY"), NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	g_autoptr(JsonBuilder) builder = json_builder_new();
 	json_builder_begin_object(builder);
@@ -173,7 +174,10 @@ plugin_list_run(PvCli *cli)
 		g_autofree char *offers = plugin_format_offers(plugin);
 		gboolean is_enabled = plugin_is_loaded(enabled, plugin);
 		pv_table_add(table, plugin->name, plugin->version,
-		    cli->site == NULL ? "-" : is_enabled ? _("yes") : _("no"), offers, plugin->summary);
+		    cli->site == NULL ? "-"
+		    : is_enabled      ? _("yes")
+				      : _("no"),
+		    offers, plugin->summary);
 		plugin_build(builder, loader, plugin);
 	}
 	json_builder_end_array(builder);
@@ -212,7 +216,9 @@ plugin_append_params(GString *out, const PvParam *params, int indent)
 			g_string_append_printf(line, _(": one of %s"), joined);
 		}
 		if (params->maximum != 0)
-			g_string_append_printf(line, _(", %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT), params->minimum, params->maximum);
+			g_string_append_printf(line,
+			    _(", %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT), params->minimum,
+			    params->maximum);
 		if (params->fallback == NULL)
 			g_string_append(line, _("; required"));
 		else if (g_str_equal(params->fallback, "null"))
@@ -242,10 +248,13 @@ plugin_append_offer(GString *out, const PluginOffer *offer)
 		g_autofree char *limit = offer->stage->timeout_sec != 0
 					     ? g_strdup_printf("%u s", offer->stage->timeout_sec)
 					     : g_strdup(_("the pipeline's"));
-		plugin_append_field(out, 2, _("Needs"), needs != NULL && needs[0] != '\0' ? needs : "-");
-		plugin_append_field(out, 2, _("Provides"), provides != NULL && provides[0] != '\0' ? provides : "-");
+		plugin_append_field(
+		    out, 2, _("Needs"), needs != NULL && needs[0] != '\0' ? needs : "-");
+		plugin_append_field(out, 2, _("Provides"),
+		    provides != NULL && provides[0] != '\0' ? provides : "-");
 		plugin_append_field(out, 2, _("Time limit"), limit);
-		plugin_append_field(out, 2, _("Undo"), offer->stage->remove != NULL ? _("yes") : _("no"));
+		plugin_append_field(
+		    out, 2, _("Undo"), offer->stage->remove != NULL ? _("yes") : _("no"));
 	}
 	if (offer->params == NULL || offer->params->name == NULL) {
 		plugin_append_field(out, 2, _("Parameters"), _("none"));

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 typedef struct {
-	char *name;        /* escaped, owned */
-	char *stage;       /* owned; NULL: none yet */
-	char *text;        /* escaped, owned; NULL: none */
+	char *name; /* escaped, owned */
+	char *stage; /* owned; NULL: none yet */
+	char *text; /* escaped, owned; NULL: none */
 	guint index, count;
 	gint64 begin_usec; /* monotonic; 0: not running */
 	gboolean parked, ended;
@@ -23,11 +23,11 @@ struct PvProgress {
 	PvProgressMode mode;
 	gboolean colour;
 	FILE *file;
-	GMutex lock;           /* protects all below */
-	GHashTable *rows;      /* char* UUID, lent by order -> ProgressRow, lent by order */
-	GPtrArray *order;      /* of ProgressRow, by name */
-	GPtrArray *uuids;      /* of char* */
-	guint lines;           /* of the block that is on the screen */
+	GMutex lock; /* protects all below */
+	GHashTable *rows; /* char* UUID, lent by order -> ProgressRow, lent by order */
+	GPtrArray *order; /* of ProgressRow, by name */
+	GPtrArray *uuids; /* of char* */
+	guint lines; /* of the block that is on the screen */
 	guint done, failed;
 	gint64 begin_usec;
 };
@@ -85,7 +85,8 @@ progress_erase(PvProgress *progress)
 }
 
 static void
-progress_append_line(PvProgress *progress, GString *out, const char *text, PvStyle style, guint columns)
+progress_append_line(
+    PvProgress *progress, GString *out, const char *text, PvStyle style, guint columns)
 {
 	g_autofree char *line = pv_text_fit(text, columns - 1);
 	g_string_append(out, progress->colour ? pv_style_get_begin(style) : "");
@@ -98,10 +99,14 @@ progress_append_line(PvProgress *progress, GString *out, const char *text, PvSty
 static char *
 progress_format_row(const ProgressRow *row, gint64 now_usec)
 {
-	g_autofree char *time = pv_text_format_duration((now_usec - row->begin_usec) / G_USEC_PER_SEC * G_USEC_PER_SEC);
-	return g_strdup_printf("  %-16s %2u/%-2u %-18s %s  %s", row->name, row->index + 1, row->count,
-	    row->parked ? _("waiting") : row->stage != NULL ? row->stage : "", time,
-	    row->text != NULL ? row->text : "");
+	g_autofree char *time =
+	    pv_text_format_duration((now_usec - row->begin_usec) / G_USEC_PER_SEC * G_USEC_PER_SEC);
+	return g_strdup_printf("  %-16s %2u/%-2u %-18s %s  %s", row->name, row->index + 1,
+	    row->count,
+	    row->parked		 ? _("waiting")
+	    : row->stage != NULL ? row->stage
+				 : "",
+	    time, row->text != NULL ? row->text : "");
 }
 
 /* with the lock */
@@ -122,13 +127,16 @@ progress_draw_block(PvProgress *progress)
 		if (shown + 3 > screen)
 			continue;
 		g_autofree char *line = progress_format_row(row, now_usec);
-		progress_append_line(progress, out, line, row->parked ? PV_STYLE_DIM : PV_STYLE_PLAIN, columns);
+		progress_append_line(
+		    progress, out, line, row->parked ? PV_STYLE_DIM : PV_STYLE_PLAIN, columns);
 		shown++;
 	}
 	guint waiting = progress->order->len - running - progress->done - progress->failed;
-	g_autofree char *time = pv_text_format_duration((now_usec - progress->begin_usec) / G_USEC_PER_SEC * G_USEC_PER_SEC);
-	g_autofree char *sum = g_strdup_printf(_("%u devices: %u done, %u failed, %u running, %u to come; %s"),
-	    progress->order->len, progress->done, progress->failed, running, waiting, time);
+	g_autofree char *time = pv_text_format_duration(
+	    (now_usec - progress->begin_usec) / G_USEC_PER_SEC * G_USEC_PER_SEC);
+	g_autofree char *sum =
+	    g_strdup_printf(_("%u devices: %u done, %u failed, %u running, %u to come; %s"),
+		progress->order->len, progress->done, progress->failed, running, waiting, time);
 	progress_append_line(progress, out, sum, PV_STYLE_DIM, columns);
 	fputs(out->str, progress->file);
 	fflush(progress->file);
@@ -166,14 +174,15 @@ progress_format_event(const ProgressRow *row, const PvRunnerEvent *event)
 	const char *colon = row->text != NULL ? ": " : "";
 	switch (event->kind) {
 	case PV_RUNNER_JOB_STARTED:
-		return g_strdup_printf(_("%s: begins at stage %u of %u"), row->name, event->index + 1, event->count);
+		return g_strdup_printf(
+		    _("%s: begins at stage %u of %u"), row->name, event->index + 1, event->count);
 	case PV_RUNNER_STAGE_STARTED:
 		return NULL;
 	case PV_RUNNER_PROGRESS:
 		return g_strdup_printf("%s: %s%s%s", row->name, stage, colon, text);
 	case PV_RUNNER_STAGE_ENDED:
-		return g_strdup_printf("%s: %u/%u %s %s%s%s", row->name, event->index + 1, event->count,
-		    stage, event->outcome, colon, text);
+		return g_strdup_printf("%s: %u/%u %s %s%s%s", row->name, event->index + 1,
+		    event->count, stage, event->outcome, colon, text);
 	case PV_RUNNER_JOB_PARKED:
 		return g_strdup_printf(_("%s: %s waits%s%s"), row->name, stage, colon, text);
 	case PV_RUNNER_JOB_ENDED:
@@ -215,7 +224,8 @@ pv_progress_event(const PvRunnerEvent *event, gpointer data)
 		gboolean ended = event->kind == PV_RUNNER_JOB_ENDED;
 		if (progress->mode == PV_PROGRESS_LINES || ended) {
 			g_autofree char *line = progress_format_event(row, event);
-			PvStyle style = !ended ? PV_STYLE_PLAIN : pv_cli_get_status_style(event->outcome);
+			PvStyle style =
+			    !ended ? PV_STYLE_PLAIN : pv_cli_get_status_style(event->outcome);
 			if (line != NULL)
 				progress_put_line(progress, style, line);
 		}

@@ -22,16 +22,16 @@ typedef struct {
 	PvRunner *runner;
 	PvProgress *progress;
 	GMainLoop *loop;
-	GError *error;          /* of pv_runner_wait(); set before the loop ends */
+	GError *error; /* of pv_runner_wait(); set before the loop ends */
 	gboolean interrupted;
-	guint sources[3];       /* 0: gone */
+	guint sources[3]; /* 0: gone */
 } Provision;
 
 /* what became of one device */
 typedef struct {
 	PvDeviceRow *row;
-	PvJobRow *job;          /* NULL: none */
-	guint ended, changes;   /* stages and changes of the job */
+	PvJobRow *job; /* NULL: none */
+	guint ended, changes; /* stages and changes of the job */
 	gint64 spent_usec;
 } ProvisionResult;
 
@@ -120,9 +120,9 @@ provision_run_jobs(Provision *run, GPtrArray *rows, guint workers)
 		g_ptr_array_add(uuids, ((PvDeviceRow *)g_ptr_array_index(rows, i))->uuid);
 	g_ptr_array_add(uuids, NULL);
 
-	PvProgressMode mode = cli->quiet			    ? PV_PROGRESS_NONE
+	PvProgressMode mode = cli->quiet			       ? PV_PROGRESS_NONE
 			      : isatty(STDERR_FILENO) && !cli->verbose ? PV_PROGRESS_BLOCK
-								    : PV_PROGRESS_LINES;
+								       : PV_PROGRESS_LINES;
 	g_autoptr(PvProgress) progress = pv_progress_new(mode, cli->colour_err, rows, stderr);
 	g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
 	g_autoptr(PvRunner) runner = pv_runner_new(cli->site, workers, pv_progress_event, progress);
@@ -225,7 +225,8 @@ provision_print_json(PvCli *cli, GPtrArray *results)
 static void
 provision_print_table(PvCli *cli, GPtrArray *results)
 {
-	const char *const titles[] = { _("DEVICE"), _("STATE"), _("STAGES"), _("CHANGES"), _("TIME"), _("LAST ERROR"), NULL };
+	const char *const titles[] = { _("DEVICE"), _("STATE"), _("STAGES"), _("CHANGES"),
+		_("TIME"), _("LAST ERROR"), NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	guint good = 0;
 	for (guint i = 0; i < results->len; i++) {
@@ -235,9 +236,9 @@ provision_print_table(PvCli *cli, GPtrArray *results)
 		const char *state = done || job == NULL ? result->row->status : job->state;
 		const PvPipeline *pipeline =
 		    job != NULL ? g_hash_table_lookup(cli->site->pipelines, job->pipeline) : NULL;
-		g_autofree char *stages = pipeline != NULL
-					      ? g_strdup_printf("%u/%u", result->ended, pipeline->stages->len)
-					      : g_strdup_printf("%u", result->ended);
+		g_autofree char *stages = pipeline != NULL ? g_strdup_printf("%u/%u", result->ended,
+								 pipeline->stages->len)
+							   : g_strdup_printf("%u", result->ended);
 		g_autofree char *changes = g_strdup_printf("%u", result->changes);
 		g_autofree char *time = pv_text_format_duration(result->spent_usec);
 		pv_table_add(table, result->row->name, state, stages, changes, time,
@@ -273,7 +274,8 @@ provision_check_options(PvCli *cli)
 {
 	const char *pipeline = pv_cli_get(cli, "pipeline"), *trace = pv_cli_get(cli, "trace");
 	if (pipeline != NULL && !g_hash_table_contains(cli->site->pipelines, pipeline)) {
-		pv_cli_warn(cli, _("unknown pipeline \"%s\": %s does not list it"), pipeline, cli->site->file);
+		pv_cli_warn(cli, _("unknown pipeline \"%s\": %s does not list it"), pipeline,
+		    cli->site->file);
 		return FALSE;
 	}
 	if (trace != NULL && g_mkdir_with_parents(trace, 0700) != 0) {
@@ -299,7 +301,8 @@ provision_run(PvCli *cli)
 		return PV_EXIT_FAILURE;
 	Provision run = { .cli = cli };
 	/* without any device there is nothing to wait for, and a runner without a list would take all jobs */
-	if (rows->len > 0 && !provision_run_jobs(&run, rows, workers != 0 ? workers : cli->site->workers)) {
+	if (rows->len > 0 &&
+	    !provision_run_jobs(&run, rows, workers != 0 ? workers : cli->site->workers)) {
 		g_autoptr(GError) error = run.error;
 		return pv_cli_fail(cli, error);
 	}
@@ -319,8 +322,10 @@ const PvCommand pv_command_provision = {
 	.arguments = "DEVICE...",
 	.most = G_MAXUINT,
 	.summary = N_("Takes devices to Provisioned"),
-	.text = N_("Runs the pipeline on every device named, many at a time, and shows the outcome. Devices that\n"
-		   "are right already stay untouched. Ctrl-C stops at a safe point; the same command goes on there.\n"
+	.text = N_("Runs the pipeline on every device named, many at a time, and shows the "
+		   "outcome. Devices that\n"
+		   "are right already stay untouched. Ctrl-C stops at a safe point; the same "
+		   "command goes on there.\n"
 		   "DEVICE is a UUID, an FQDN or a short name."),
 	.options = provision_options,
 	.run = provision_run,

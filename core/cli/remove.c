@@ -16,7 +16,8 @@ remove_device(PvCli *cli, const PvDeviceRow *row)
 	if (!pv_edit_check_idle(cli, row, job))
 		return PV_EXIT_FAILURE;
 	PvWrite writes[2] = { { .kind = PV_WRITE_DELETE_DEVICE, .uuid = row->uuid } };
-	if (!pv_edit_write(cli, writes, 1, "device-remove", row, row->fqdn != NULL ? row->fqdn : row->name, &error))
+	if (!pv_edit_write(cli, writes, 1, "device-remove", row,
+		row->fqdn != NULL ? row->fqdn : row->name, &error))
 		return pv_cli_fail(cli, error);
 	pv_cli_note(cli, _("removed %s with its facts, jobs and secrets"), row->name);
 	return PV_EXIT_OK;
@@ -27,7 +28,8 @@ remove_run(PvCli *cli)
 {
 	int code = PV_EXIT_FAILURE;
 	if (!pv_cli_has(cli, "yes"))
-		return pv_cli_usage(cli, _("the device's passwords would be lost for ever; say --yes if that is wanted"));
+		return pv_cli_usage(cli, _("the device's passwords would be lost for ever; say "
+					   "--yes if that is wanted"));
 	if (!pv_cli_open_site(cli, 0, &code))
 		return code;
 	g_autoptr(PvDeviceRow) row = pv_cli_find_device(cli, cli->words[0], &code);

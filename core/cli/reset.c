@@ -42,11 +42,14 @@ reset_device(PvCli *cli, const PvDeviceRow *row)
 		g_clear_pointer(&job->owner, g_free);
 		job->lease_usec = 0;
 		job->changed_usec = now_usec;
-		writes[count++] = (PvWrite){ .kind = PV_WRITE_JOB, .job = job, .owner = owner };
+		writes[count++] = (PvWrite) { .kind = PV_WRITE_JOB, .job = job, .owner = owner };
 	}
-	if (!pv_edit_write(cli, writes, count, "device-reset", row, "facts and status forgotten, secrets kept", &error))
+	if (!pv_edit_write(cli, writes, count, "device-reset", row,
+		"facts and status forgotten, secrets kept", &error))
 		return pv_cli_fail(cli, error);
-	pv_cli_note(cli, _("reset %s; it is set up anew by its next hello or by \"provost provision\""), row->name);
+	pv_cli_note(cli,
+	    _("reset %s; it is set up anew by its next hello or by \"provost provision\""),
+	    row->name);
 	return PV_EXIT_OK;
 }
 
@@ -66,6 +69,7 @@ const PvCommand pv_command_reset = {
 	.least = 1,
 	.most = 1,
 	.summary = N_("Forgets facts and status, for a device that was reset to factory state"),
-	.text = N_("An unfinished job is cancelled. Secrets stay, for a password may still be the device's."),
+	.text = N_("An unfinished job is cancelled. Secrets stay, for a password may still be the "
+		   "device's."),
 	.run = reset_run,
 };

@@ -18,9 +18,11 @@ secret_check_name(PvCli *cli, const char *name)
 {
 	gsize length = strlen(name);
 	if (length >= 1 && length <= 64 && g_ascii_isalnum(name[0]) &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == length)
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		length)
 		return TRUE;
-	pv_cli_usage(cli, _("NAME: 1 to 64 letters, digits, dots, hyphens and underscores are needed"));
+	pv_cli_usage(
+	    cli, _("NAME: 1 to 64 letters, digits, dots, hyphens and underscores are needed"));
 	return FALSE;
 }
 
@@ -46,7 +48,9 @@ secret_read_file(const char *path, GError **error)
 {
 	gsize length = 0;
 	char *data = pv_cli_read_file(path, SECRET_MAX_BYTES, &length, error);
-	return data != NULL ? secret_take(data, length, g_str_equal(path, "-") ? "standard input" : path, error) : NULL;
+	return data != NULL ? secret_take(data, length,
+				  g_str_equal(path, "-") ? "standard input" : path, error)
+			    : NULL;
 }
 
 /* one line of the terminal, which does not show it */
@@ -55,14 +59,16 @@ secret_ask(const char *prompt, GError **error)
 {
 	struct termios old, quiet;
 	if (tcgetattr(STDIN_FILENO, &old) != 0) {
-		g_set_error(error, PV_ERROR, PV_ERROR_FAILED, "read terminal: %s", g_strerror(errno));
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_FAILED, "read terminal: %s", g_strerror(errno));
 		return NULL;
 	}
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	quiet.c_lflag |= ECHONL;
 	g_printerr("%s", prompt);
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* at worst the value shows on the person's own screen */
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH,
+	    &quiet); /* at worst the value shows on the person's own screen */
 	char *line = g_malloc0(SECRET_MAX_BYTES);
 	ssize_t got = read(STDIN_FILENO, line, SECRET_MAX_BYTES - 1);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
@@ -93,12 +99,14 @@ secret_set_run(PvCli *cli)
 	if (!pv_cli_open_site(cli, 0, &code))
 		return code;
 	g_autoptr(GError) error = NULL;
-	g_autoptr(PvSecret) value = file != NULL	      ? secret_read_file(file, &error)
+	g_autoptr(PvSecret) value = file != NULL	   ? secret_read_file(file, &error)
 				    : isatty(STDIN_FILENO) ? secret_ask_twice(&error)
 							   : secret_read_file("-", &error);
 	if (value == NULL || !pv_db_put_secret(cli->site->db, "", name, "current", value, &error))
 		return pv_cli_fail(cli, error);
-	pv_cli_note(cli, _("sealed \"%s\"; a site or pipeline refers to it as {\"secret\": \"%s\"}"), name, name);
+	pv_cli_note(cli,
+	    _("sealed \"%s\"; a site or pipeline refers to it as {\"secret\": \"%s\"}"), name,
+	    name);
 	return PV_EXIT_OK;
 }
 
@@ -113,7 +121,8 @@ const PvCommand pv_command_secret_set = {
 	.least = 1,
 	.most = 1,
 	.summary = N_("Seals a secret of the site"),
-	.text = N_("The value comes from the terminal, which does not show it, or from standard input, and never\n"
+	.text = N_("The value comes from the terminal, which does not show it, or from standard "
+		   "input, and never\n"
 		   "from the command line, which every user of the machine can read."),
 	.options = secret_set_options,
 	.run = secret_set_run,
@@ -177,7 +186,8 @@ secret_show_run(PvCli *cli)
 {
 	const char *name = cli->words[1];
 	if (!pv_cli_has(cli, "reveal"))
-		return pv_cli_usage(cli, _("the value would be shown in clear, and that is audited; say --reveal if that is wanted"));
+		return pv_cli_usage(cli, _("the value would be shown in clear, and that is "
+					   "audited; say --reveal if that is wanted"));
 	int code = PV_EXIT_FAILURE;
 	if (!pv_cli_open_site(cli, 0, &code))
 		return code;
@@ -189,7 +199,8 @@ secret_show_run(PvCli *cli)
 	if (values == NULL)
 		return pv_cli_fail(cli, error);
 	/* first the entry, then the value: nobody reads one unseen */
-	if (!pv_db_audit(cli->site->db, "secret-reveal", row->uuid, &error, "%s of %s shown in clear", name, row->name))
+	if (!pv_db_audit(cli->site->db, "secret-reveal", row->uuid, &error,
+		"%s of %s shown in clear", name, row->name))
 		return pv_cli_fail(cli, error);
 	for (guint i = 0; i < values->len; i++) {
 		gsize length = 0;

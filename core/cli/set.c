@@ -27,11 +27,13 @@ set_apply_names(PvCli *cli, PvDeviceRow *row, int *code)
 {
 	const char *name = pv_cli_get(cli, "name"), *fqdn = pv_cli_get(cli, "fqdn");
 	if (name != NULL && !pv_edit_check_name(name)) {
-		*code = pv_cli_usage(cli, _("--name: letters, digits and hyphens, at most 63, are needed"));
+		*code = pv_cli_usage(
+		    cli, _("--name: letters, digits and hyphens, at most 63, are needed"));
 		return FALSE;
 	}
 	if (fqdn != NULL && !pv_edit_check_fqdn(fqdn)) {
-		*code = pv_cli_usage(cli, _("--fqdn: a full host name such as pc1.example.com is needed"));
+		*code = pv_cli_usage(
+		    cli, _("--fqdn: a full host name such as pc1.example.com is needed"));
 		return FALSE;
 	}
 	if (name != NULL) {

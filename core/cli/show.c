@@ -9,9 +9,9 @@
 typedef struct {
 	PvDeviceRow *row;
 	GHashTable *facts;
-	GPtrArray *fact_names;   /* const char*, sorted, lent by facts */
+	GPtrArray *fact_names; /* const char*, sorted, lent by facts */
 	GPtrArray *jobs;
-	GPtrArray *results;      /* of the newest job */
+	GPtrArray *results; /* of the newest job */
 	GPtrArray *secret_names;
 } Show;
 
@@ -111,8 +111,8 @@ show_print_json(PvCli *cli, const Show *show)
 static void
 show_print_title(PvCli *cli, const char *title)
 {
-	g_autofree char *line = g_strdup_printf("\n%s%s%s\n", cli->colour ? "\033[1m" : "", title,
-	    cli->colour ? "\033[0m" : "");
+	g_autofree char *line = g_strdup_printf(
+	    "\n%s%s%s\n", cli->colour ? "\033[1m" : "", title, cli->colour ? "\033[0m" : "");
 	pv_cli_print(cli, line);
 }
 
@@ -165,14 +165,16 @@ show_print_jobs(PvCli *cli, const Show *show)
 {
 	if (show->jobs->len == 0)
 		return;
-	const char *const titles[] = { _("JOB"), _("PIPELINE"), _("STATE"), _("BEGUN"), _("CHANGED"), _("CODE"), _("TEXT"), NULL };
+	const char *const titles[] = { _("JOB"), _("PIPELINE"), _("STATE"), _("BEGUN"),
+		_("CHANGED"), _("CODE"), _("TEXT"), NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	for (guint i = 0; i < show->jobs->len; i++) {
 		const PvJobRow *job = g_ptr_array_index(show->jobs, i);
 		g_autofree char *id = g_strdup_printf("%" G_GINT64_FORMAT, job->id);
 		g_autofree char *made = pv_text_format_time(job->made_usec);
 		g_autofree char *changed = pv_text_format_time(job->changed_usec);
-		pv_table_add(table, id, job->pipeline, job->state, made, changed, job->code, job->text);
+		pv_table_add(
+		    table, id, job->pipeline, job->state, made, changed, job->code, job->text);
 		pv_table_set_style(table, 2, pv_cli_get_status_style(job->state));
 	}
 	show_print_title(cli, _("Jobs"));
@@ -191,7 +193,8 @@ show_add_changes(PvTable *table, const char *changes)
 		if (!JSON_NODE_HOLDS_OBJECT(item))
 			continue;
 		JsonObject *change = json_node_get_object(item);
-		const char *property = json_object_get_string_member_with_default(change, "property", "");
+		const char *property =
+		    json_object_get_string_member_with_default(change, "property", "");
 		g_autofree char *text = g_strdup_printf("%s%s%s: %s → %s",
 		    json_object_get_string_member_with_default(change, "object", ""),
 		    property[0] != '\0' ? "." : "", property,
@@ -206,11 +209,13 @@ show_print_results(PvCli *cli, const Show *show)
 {
 	if (show->results == NULL || show->results->len == 0)
 		return;
-	const char *const titles[] = { _("STAGE"), _("OUTCOME"), _("TIME"), _("TEXT AND CHANGES"), NULL };
+	const char *const titles[] = { _("STAGE"), _("OUTCOME"), _("TIME"), _("TEXT AND CHANGES"),
+		NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	for (guint i = 0; i < show->results->len; i++) {
 		const PvResultRow *result = g_ptr_array_index(show->results, i);
-		g_autofree char *time = pv_text_format_duration(result->end_usec - result->begin_usec);
+		g_autofree char *time =
+		    pv_text_format_duration(result->end_usec - result->begin_usec);
 		pv_table_add(table, result->stage, result->outcome, time, result->text);
 		pv_table_set_style(table, 1, pv_cli_get_status_style(result->outcome));
 		show_add_changes(table, result->changes);
@@ -262,6 +267,7 @@ const PvCommand pv_command_show = {
 	.least = 1,
 	.most = 1,
 	.summary = N_("Shows all that is known of one device"),
-	.text = N_("Facts, jobs, the changes of the newest job, and the names of the secrets, never their values."),
+	.text = N_("Facts, jobs, the changes of the newest job, and the names of the secrets, "
+		   "never their values."),
 	.run = show_run,
 };

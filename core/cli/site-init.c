@@ -32,17 +32,17 @@ static const struct {
 };
 static const char *const init_providers[] = { "directory-local", "ca-local" };
 
-#define INIT_GROUP "AMT Operators"      /* of the local directory, with an entry in the access list */
-#define INIT_SECRET "factory-admin"     /* the login that devices have when they leave the factory */
+#define INIT_GROUP "AMT Operators" /* of the local directory, with an entry in the access list */
+#define INIT_SECRET "factory-admin" /* the login that devices have when they leave the factory */
 
 /* what the site is made of */
 typedef struct {
-	char *folder;       /* absolute, owned */
-	char *certificate;  /* absolute, owned; NULL: none */
-	char *key;          /* likewise */
+	char *folder; /* absolute, owned */
+	char *certificate; /* absolute, owned; NULL: none */
+	char *key; /* likewise */
 	char **plugin_path; /* absolute folders, owned; NULL: the installed one */
 	const char *suffix;
-	gboolean unsynced;  /* the kernel does not know whether its clock is right */
+	gboolean unsynced; /* the kernel does not know whether its clock is right */
 } Init;
 
 static void
@@ -224,8 +224,8 @@ init_write(const Init *init, const char *name, JsonNode *node, GError **error)
 	g_autofree char *json = json_to_string(root, TRUE);
 	g_autofree char *text = g_strconcat(json, "\n", NULL);
 	g_autofree char *path = g_build_filename(init->folder, name, NULL);
-	if (g_file_set_contents_full(
-		path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, error))
+	if (g_file_set_contents_full(path, text, -1,
+		G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, error))
 		return TRUE;
 	g_prefix_error(error, "write %s: ", path);
 	return FALSE;
@@ -236,7 +236,8 @@ init_make_folder(const char *path, GError **error)
 {
 	if (g_mkdir_with_parents(path, 0700) == 0)
 		return TRUE;
-	g_set_error(error, PV_ERROR, PV_ERROR_FAILED, "make folder %s: %s", path, g_strerror(errno));
+	g_set_error(
+	    error, PV_ERROR, PV_ERROR_FAILED, "make folder %s: %s", path, g_strerror(errno));
 	return FALSE;
 }
 
@@ -246,7 +247,8 @@ init_check(const Init *init, GError **error)
 {
 	g_autofree char *file = g_build_filename(init->folder, "site.json", NULL);
 	if (g_file_test(file, G_FILE_TEST_EXISTS)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_FAILED, "%s is there already; it was not touched", file);
+		g_set_error(error, PV_ERROR, PV_ERROR_FAILED,
+		    "%s is there already; it was not touched", file);
 		return FALSE;
 	}
 	g_autoptr(PvIdentity) identity = NULL;
@@ -320,12 +322,15 @@ static int
 init_run(PvCli *cli)
 {
 	const char *suffix = pv_cli_get(cli, "suffix");
-	if (pv_cli_get(cli, "provisioning-key") != NULL && pv_cli_get(cli, "provisioning-certificate") == NULL)
+	if (pv_cli_get(cli, "provisioning-key") != NULL &&
+	    pv_cli_get(cli, "provisioning-certificate") == NULL)
 		return pv_cli_usage(cli, _("--provisioning-key needs --provisioning-certificate"));
 	if (suffix != NULL && !pv_edit_check_fqdn(suffix) && !pv_edit_check_name(suffix))
-		return pv_cli_usage(cli, _("--suffix: a DNS domain such as corp.example.com is needed"));
+		return pv_cli_usage(
+		    cli, _("--suffix: a DNS domain such as corp.example.com is needed"));
 	if (pv_cli_has(cli, "site"))
-		return pv_cli_usage(cli, _("the new site is DIR/site.json; --site does not go with it"));
+		return pv_cli_usage(
+		    cli, _("the new site is DIR/site.json; --site does not go with it"));
 	g_auto(Init) init = {
 		.folder = init_dup_path(cli->words[0]),
 		.certificate = init_dup_path(pv_cli_get(cli, "provisioning-certificate")),
@@ -341,17 +346,21 @@ init_run(PvCli *cli)
 	int code = init_open(cli, file);
 	if (code != PV_EXIT_OK)
 		return code;
-	pv_cli_note(cli, _("wrote %s; keep a copy of the file \"key\" beside it apart from the store"), file);
+	pv_cli_note(cli,
+	    _("wrote %s; keep a copy of the file \"key\" beside it apart from the store"), file);
 	if (init.unsynced)
-		pv_cli_note(cli, _("this host's clock is not synchronised, so standard.json lets the clock stage ignore that"));
+		pv_cli_note(cli, _("this host's clock is not synchronised, so standard.json lets "
+				   "the clock stage ignore that"));
 	if (init.certificate == NULL)
-		pv_cli_note(cli, _("devices in set-up need a provisioning certificate: enter it in \"provisioning-certificates\""));
+		pv_cli_note(cli, _("devices in set-up need a provisioning certificate: enter it in "
+				   "\"provisioning-certificates\""));
 	return PV_EXIT_OK;
 }
 
 static const PvOption init_options[] = {
 	{ "suffix", 0, "SUFFIX", N_("DNS suffix of the devices; else example.com") },
-	{ "provisioning-certificate", 0, "FILE", N_("PEM or PKCS#12 with the provisioning certificate and its chain") },
+	{ "provisioning-certificate", 0, "FILE",
+	    N_("PEM or PKCS#12 with the provisioning certificate and its chain") },
 	{ "provisioning-key", 0, "FILE", N_("its private key, if that is a file of its own") },
 	{ "plugin-path", 0, "DIR[:DIR...]", N_("where the plugins are; else the installed ones") },
 	{ NULL },
@@ -363,7 +372,8 @@ const PvCommand pv_command_site_init = {
 	.least = 1,
 	.most = 1,
 	.summary = N_("Writes a small site into DIR that works as it is"),
-	.text = N_("SQLite store, key, local directory, local CA and a standard pipeline; to try things out, and to\n"
+	.text = N_("SQLite store, key, local directory, local CA and a standard pipeline; to try "
+		   "things out, and to\n"
 		   "begin from."),
 	.options = init_options,
 	.run = init_run,

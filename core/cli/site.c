@@ -36,7 +36,9 @@ site_check_run(PvCli *cli)
 		pv_cli_print(cli, line);
 	}
 	if (problems->len == 0)
-		pv_cli_note(cli, online ? _("%s is right, and all that it names answers") : _("%s is right"), cli->site->file);
+		pv_cli_note(cli,
+		    online ? _("%s is right, and all that it names answers") : _("%s is right"),
+		    cli->site->file);
 	return problems->len > 0 ? PV_EXIT_FAILURE : PV_EXIT_OK;
 }
 

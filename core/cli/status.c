@@ -40,7 +40,8 @@ status_print_json(PvCli *cli, GPtrArray *rows, GHashTable *jobs)
 static void
 status_print_table(PvCli *cli, GPtrArray *rows, GHashTable *jobs)
 {
-	const char *const titles[] = { _("DEVICE"), _("GROUP"), _("STATUS"), _("SINCE"), _("JOB"), _("EVIDENCE"), NULL };
+	const char *const titles[] = { _("DEVICE"), _("GROUP"), _("STATUS"), _("SINCE"), _("JOB"),
+		_("EVIDENCE"), NULL };
 	g_autoptr(PvTable) table = pv_table_new(titles);
 	for (guint i = 0; i < rows->len; i++) {
 		const PvDeviceRow *row = g_ptr_array_index(rows, i);
@@ -49,12 +50,14 @@ status_print_table(PvCli *cli, GPtrArray *rows, GHashTable *jobs)
 		pv_table_add(table, row->name, row->group, row->status, since,
 		    job != NULL ? job->state : NULL, row->evidence);
 		pv_table_set_style(table, 2, pv_cli_get_status_style(row->status));
-		pv_table_set_style(table, 4, pv_cli_get_status_style(job != NULL ? job->state : NULL));
+		pv_table_set_style(
+		    table, 4, pv_cli_get_status_style(job != NULL ? job->state : NULL));
 	}
 	if (rows->len > 0)
 		pv_cli_print_table(cli, table);
 	else
-		pv_cli_note(cli, _("there are no such devices; \"provost import\" and \"provost add\" make them known"));
+		pv_cli_note(cli, _("there are no such devices; \"provost import\" and \"provost "
+				   "add\" make them known"));
 }
 
 static void

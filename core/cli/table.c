@@ -9,7 +9,7 @@
 #define TABLE_MINIMUM 8 /* columns below which no cell is cut: a stub of a word helps nobody */
 
 typedef struct {
-	char *text;     /* escaped, owned */
+	char *text; /* escaped, owned */
 	PvStyle style;
 } TableCell;
 
@@ -136,7 +136,8 @@ pv_table_to_string(const PvTable *table, guint width, gboolean colour)
 	GString *out = g_string_new(NULL);
 	for (guint i = 0; i < table->cells->len; i += table->columns) {
 		guint last = table->columns;
-		while (last > 1 && g_array_index(table->cells, TableCell, i + last - 1).text[0] == '\0')
+		while (last > 1 &&
+		       g_array_index(table->cells, TableCell, i + last - 1).text[0] == '\0')
 			last--;
 		for (guint j = 0; j < last; j++) {
 			const TableCell *cell = &g_array_index(table->cells, TableCell, i + j);

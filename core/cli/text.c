@@ -26,8 +26,11 @@ text_append_escaped(GString *out, gunichar c)
 		g_string_append(out, "\\t");
 		break;
 	default:
-		g_string_append_printf(
-		    out, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+		g_string_append_printf(out,
+		    c < 0x100	  ? "\\x%02x"
+		    : c < 0x10000 ? "\\u%04x"
+				  : "\\U%08x",
+		    c);
 		break;
 	}
 }
@@ -148,8 +151,7 @@ pv_text_format_rfc3339(gint64 usec)
 	if (time == NULL)
 		return NULL;
 	g_autofree char *seconds = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S");
-	return g_strdup_printf(
-	    "%s.%06" G_GINT64_FORMAT "Z", seconds, ABS(usec % G_USEC_PER_SEC));
+	return g_strdup_printf("%s.%06" G_GINT64_FORMAT "Z", seconds, ABS(usec % G_USEC_PER_SEC));
 }
 
 char *
@@ -163,6 +165,6 @@ pv_text_format_duration(gint64 usec)
 	if (seconds < 3600)
 		return g_strdup_printf("%" G_GINT64_FORMAT " min %02" G_GINT64_FORMAT " s",
 		    seconds / 60, seconds % 60);
-	return g_strdup_printf("%" G_GINT64_FORMAT " h %02" G_GINT64_FORMAT " min", seconds / 3600,
-	    seconds / 60 % 60);
+	return g_strdup_printf(
+	    "%" G_GINT64_FORMAT " h %02" G_GINT64_FORMAT " min", seconds / 3600, seconds / 60 % 60);
 }

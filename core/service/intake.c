@@ -6,16 +6,16 @@
 #include "core/service/limit.h"
 
 #define INTAKE_SLOTS 4096
-#define INTAKE_BURST 3               /* entries about one UUID in a row ... */
-#define INTAKE_REFILL_MSEC 600000    /* ... and the time after which one more is made */
-#define INTAKE_ALL_BURST 100         /* the same over all UUIDs, for they cost a stranger nothing */
+#define INTAKE_BURST 3 /* entries about one UUID in a row ... */
+#define INTAKE_REFILL_MSEC 600000 /* ... and the time after which one more is made */
+#define INTAKE_ALL_BURST 100 /* the same over all UUIDs, for they cost a stranger nothing */
 #define INTAKE_ALL_REFILL_MSEC 5000
 /* Firmware answers failed logins with longer and longer pauses; a hello every minute must not feed that. */
 #define INTAKE_HOLD_USEC (10 * 60 * G_USEC_PER_SEC)
 
 struct PvIntake {
-	PvSite *site;        /* lent */
-	PvRunner *runner;    /* lent; NULL: none */
+	PvSite *site; /* lent */
+	PvRunner *runner; /* lent; NULL: none */
 	PvLimit *uuids, *all;
 };
 
@@ -51,7 +51,8 @@ intake_may_tell(PvIntake *intake, const char *uuid)
 
 /* Without a device there is no event to hang it on; the audit log and the journal have it. */
 static void
-intake_audit(PvIntake *intake, const char *action, const char *uuid, const char *source, const char *text)
+intake_audit(
+    PvIntake *intake, const char *action, const char *uuid, const char *source, const char *text)
 {
 	if (!intake_may_tell(intake, uuid))
 		return;
@@ -67,7 +68,8 @@ intake_fail(PvIntake *intake, const char *uuid, const GError *error)
 {
 	if (intake_may_tell(intake, uuid))
 		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "PV_DEVICE", uuid, "PV_CODE",
-		    pv_error_get_name(error), "MESSAGE", "take hello of %s: %s", uuid, error->message);
+		    pv_error_get_name(error), "MESSAGE", "take hello of %s: %s", uuid,
+		    error->message);
 	return PV_INTAKE_FAILED;
 }
 
@@ -75,7 +77,8 @@ intake_fail(PvIntake *intake, const char *uuid, const GError *error)
 static gboolean
 intake_find(PvDb *db, const char *uuid, PvDeviceRow **row, GError **error)
 {
-	g_autoptr(GPtrArray) rows = pv_db_get_provider(db)->devices(pv_db_get_handle(db), uuid, error);
+	g_autoptr(GPtrArray) rows =
+	    pv_db_get_provider(db)->devices(pv_db_get_handle(db), uuid, error);
 	if (rows == NULL)
 		return FALSE;
 	*row = rows->len > 0 ? g_ptr_array_steal_index(rows, 0) : NULL;
@@ -107,7 +110,8 @@ static gboolean
 intake_store(PvDb *db, PvDeviceRow *row, const PvHello *hello, const char *source, GError **error)
 {
 	gint64 now_usec = g_get_real_time();
-	g_autofree char *hashes = pv_root_hashes_to_string((const PvRootHash *)(gpointer)hello->hashes->data, hello->hashes->len);
+	g_autofree char *hashes = pv_root_hashes_to_string(
+	    (const PvRootHash *)(gpointer)hello->hashes->data, hello->hashes->len);
 	g_autofree char *text = g_strdup_printf("hello from %s, try %u", source, hello->retry + 1);
 	g_free(row->address);
 	row->address = g_strdup(source);
@@ -119,7 +123,10 @@ intake_store(PvDb *db, PvDeviceRow *row, const PvHello *hello, const char *sourc
 	};
 	const PvWrite writes[] = {
 		{ .kind = PV_WRITE_DEVICE, .device = row },
-		{ .kind = PV_WRITE_FACT, .uuid = row->uuid, .name = "hello.hashes", .value = hashes },
+		{ .kind = PV_WRITE_FACT,
+		    .uuid = row->uuid,
+		    .name = "hello.hashes",
+		    .value = hashes },
 		{ .kind = PV_WRITE_FACT, .uuid = row->uuid, .name = "amt.state", .value = "setup" },
 		{ .kind = PV_WRITE_STATUS,
 		    .uuid = row->uuid,
@@ -153,17 +160,20 @@ pv_intake_hello(PvIntake *intake, const PvHello *hello, const char *source)
 	g_autoptr(PvDeviceRow) row = NULL;
 	PvIntakeOutcome outcome = PV_INTAKE_FAILED;
 	if (!pv_uuid_is_usable(hello->uuid)) {
-		intake_audit(intake, "hello-bad-uuid", hello->uuid, source, "a UUID that many boards share; give the board its own");
+		intake_audit(intake, "hello-bad-uuid", hello->uuid, source,
+		    "a UUID that many boards share; give the board its own");
 		return PV_INTAKE_REFUSED;
 	}
 	if (!intake_find(intake->site->db, hello->uuid, &row, &error))
 		return intake_fail(intake, hello->uuid, error);
 	if (row == NULL) {
-		intake_audit(intake, "hello-unknown", hello->uuid, source, "unknown device; import or add it to have it provisioned");
+		intake_audit(intake, "hello-unknown", hello->uuid, source,
+		    "unknown device; import or add it to have it provisioned");
 		return PV_INTAKE_UNKNOWN;
 	}
 	if (hello->version != 3) {
-		intake_audit(intake, "hello-psk", hello->uuid, source, "pre-shared keys are not supported; set the device up with a certificate");
+		intake_audit(intake, "hello-psk", hello->uuid, source,
+		    "pre-shared keys are not supported; set the device up with a certificate");
 		return PV_INTAKE_REFUSED;
 	}
 	if (!intake_check_jobs(intake->site->db, hello->uuid, &outcome, &error))
@@ -173,7 +183,8 @@ pv_intake_hello(PvIntake *intake, const PvHello *hello, const char *source)
 	/* Somebody may play the device to be given its account and a certificate, so a person must say that it was reset. */
 	if (g_strcmp0(row->status, "Provisioned") == 0) {
 		intake_audit(intake, "hello-from-provisioned", hello->uuid, source,
-		    "the device is Provisioned; if it was reset to factory state say so with \"provost reset\"");
+		    "the device is Provisioned; if it was reset to factory state say so with "
+		    "\"provost reset\"");
 		return PV_INTAKE_PROVISIONED;
 	}
 	return intake_begin(intake, row, hello, source);

@@ -2,7 +2,7 @@
 #include "core/service/limit.h"
 
 typedef struct {
-	gint64 full_usec;  /* when the bucket will be, or was, full again */
+	gint64 full_usec; /* when the bucket will be, or was, full again */
 	guint missed;
 } LimitBucket;
 
@@ -10,7 +10,7 @@ struct PvLimit {
 	LimitBucket *buckets;
 	guint slots;
 	gint64 refill_usec;
-	gint64 burst_usec;  /* the burst as time: what it takes to fill an empty bucket */
+	gint64 burst_usec; /* the burst as time: what it takes to fill an empty bucket */
 	guint32 seed;
 };
 

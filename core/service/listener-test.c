@@ -8,8 +8,8 @@
 /* A listener on 127.0.0.1 and what it handed on. */
 typedef struct {
 	PvListener *listener;
-	GPtrArray *hellos;   /* char* "UUID SOURCE" */
-	GPtrArray *lines;    /* char*, messages logged */
+	GPtrArray *hellos; /* char* "UUID SOURCE" */
+	GPtrArray *lines; /* char*, messages logged */
 } Fixture;
 
 static void
@@ -38,7 +38,8 @@ fixture_start(Fixture *fixture, const PvListenerLimits *limits, gconstpointer li
 	fixture->lines = (GPtrArray *)lines;
 	g_ptr_array_set_size(fixture->lines, 0);
 	fixture->hellos = g_ptr_array_new_with_free_func(g_free);
-	fixture->listener = pv_listener_new("127.0.0.1", 0, limits, fixture_on_hello, fixture, &error);
+	fixture->listener =
+	    pv_listener_new("127.0.0.1", 0, limits, fixture_on_hello, fixture, &error);
 	g_assert_no_error(error);
 }
 
@@ -71,9 +72,10 @@ dial(const Fixture *fixture, const char *from)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GSocketAddress) local = g_inet_socket_address_new_from_string(from, 0);
-	g_autoptr(GSocketAddress) remote =
-	    g_inet_socket_address_new_from_string("127.0.0.1", pv_listener_get_port(fixture->listener));
-	GSocket *socket = g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, &error);
+	g_autoptr(GSocketAddress) remote = g_inet_socket_address_new_from_string(
+	    "127.0.0.1", pv_listener_get_port(fixture->listener));
+	GSocket *socket =
+	    g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, &error);
 	g_assert_no_error(error);
 	g_socket_bind(socket, local, FALSE, &error);
 	g_assert_no_error(error);
@@ -119,7 +121,8 @@ test_pieces(gconstpointer lines)
 	g_assert_cmpuint(counts(&fixture)->hellos, ==, 0);
 	g_clear_object(&socket);
 	run_until(&fixture, &counts(&fixture)->hellos, 1);
-	g_assert_cmpstr(g_ptr_array_index(fixture.hellos, 0), ==, "04030201-0605-0807-090a-0b0c0d0e0f10 127.0.0.7");
+	g_assert_cmpstr(g_ptr_array_index(fixture.hellos, 0), ==,
+	    "04030201-0605-0807-090a-0b0c0d0e0f10 127.0.0.7");
 	g_assert_cmpuint(counts(&fixture)->junk, ==, 0);
 	fixture_stop(&fixture);
 }
@@ -129,7 +132,8 @@ test_junk(gconstpointer lines)
 {
 	Fixture fixture = { 0 };
 	fixture_start(&fixture, &roomy, lines);
-	static const char *const texts[] = { "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\026\003\001" };
+	static const char *const texts[] = { "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"\026\003\001" };
 	for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
 		GSocket *socket = dial(&fixture, "127.0.0.1");
 		say(socket, (const guint8 *)texts[i], strlen(texts[i]));
@@ -272,8 +276,10 @@ static void
 test_bad_address(gconstpointer lines)
 {
 	g_autoptr(GError) error = NULL;
-	g_assert_null(pv_listener_new("provisionserver", 0, &roomy, fixture_on_hello, NULL, &error));
-	g_assert_cmpstr(error->message, ==, "listen on provisionserver port 0: not a numeric address");
+	g_assert_null(
+	    pv_listener_new("provisionserver", 0, &roomy, fixture_on_hello, NULL, &error));
+	g_assert_cmpstr(
+	    error->message, ==, "listen on provisionserver port 0: not a numeric address");
 	g_clear_error(&error);
 	Fixture fixture = { 0 };
 	fixture_start(&fixture, &roomy, lines);
@@ -312,12 +318,14 @@ main(int argc, char **argv)
 	g_test_add_func("/service/limit", test_limit);
 	g_test_add_data_func("/service/listener/pieces", lines, test_pieces);
 	g_test_add_data_func("/service/listener/junk", lines, test_junk);
-	g_test_add_data_func("/service/listener/junk-is-told-rarely", lines, test_junk_is_told_rarely);
+	g_test_add_data_func(
+	    "/service/listener/junk-is-told-rarely", lines, test_junk_is_told_rarely);
 	g_test_add_data_func("/service/listener/oversize", lines, test_oversize);
 	g_test_add_data_func("/service/listener/slow", lines, test_slow);
 	g_test_add_data_func("/service/listener/connections", lines, test_connections);
 	g_test_add_data_func("/service/listener/flood", lines, test_flood);
-	g_test_add_data_func("/service/listener/connections-of-one-source", lines, test_source_connections);
+	g_test_add_data_func(
+	    "/service/listener/connections-of-one-source", lines, test_source_connections);
 	g_test_add_data_func("/service/listener/bad-address", lines, test_bad_address);
 	return g_test_run();
 }

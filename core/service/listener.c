@@ -10,11 +10,11 @@
 
 #include "core/service/limit.h"
 
-#define LISTENER_SLOTS 4096         /* buckets for the rates of sources */
+#define LISTENER_SLOTS 4096 /* buckets for the rates of sources */
 #define LISTENER_BACKLOG 128
-#define LISTENER_PAUSE_MSEC 1000    /* after accept failed, such as for want of descriptors */
-#define LISTENER_LOG_BURST 10       /* lines about junk ... */
-#define LISTENER_LOG_MSEC 10000     /* ... and the time after which one more is written */
+#define LISTENER_PAUSE_MSEC 1000 /* after accept failed, such as for want of descriptors */
+#define LISTENER_LOG_BURST 10 /* lines about junk ... */
+#define LISTENER_LOG_MSEC 10000 /* ... and the time after which one more is written */
 
 const PvListenerLimits pv_listener_limits = {
 	.connections = 256,
@@ -27,16 +27,16 @@ const PvListenerLimits pv_listener_limits = {
 typedef struct {
 	PvListener *listener;
 	GSocket *socket;
-	char *source;        /* numeric address */
+	char *source; /* numeric address */
 	GByteArray *data;
 	GSource *readable, *timer;
 } ListenerPeer;
 
 struct PvListener {
 	GSocket *socket;
-	GSource *acceptable;    /* NULL: paused, for the table of peers is full or accept failed */
-	GSource *pause;         /* NULL: none */
-	GPtrArray *peers;       /* of ListenerPeer */
+	GSource *acceptable; /* NULL: paused, for the table of peers is full or accept failed */
+	GSource *pause; /* NULL: none */
+	GPtrArray *peers; /* of ListenerPeer */
 	PvListenerLimits limits;
 	PvListenerCounts counts;
 	PvLimit *rates, *log;
@@ -76,7 +76,8 @@ listener_tell(PvListener *listener, const char *source, const char *what)
 	if (!pv_limit_take(listener->log, "", g_get_monotonic_time(), &missed))
 		return;
 	if (missed > 0)
-		g_message("hello from %s refused: %s (and %u more refused unsaid)", source, what, missed);
+		g_message(
+		    "hello from %s refused: %s (and %u more refused unsaid)", source, what, missed);
 	else
 		g_message("hello from %s refused: %s", source, what);
 }
@@ -191,7 +192,8 @@ listener_count_source(const PvListener *listener, const char *source)
 {
 	guint count = 0;
 	for (guint i = 0; i < listener->peers->len; i++)
-		count += g_str_equal(((const ListenerPeer *)g_ptr_array_index(listener->peers, i))->source, source);
+		count += g_str_equal(
+		    ((const ListenerPeer *)g_ptr_array_index(listener->peers, i))->source, source);
 	return count;
 }
 
@@ -251,7 +253,8 @@ listener_set_accepting(PvListener *listener, gboolean accepting)
 	if (listener->acceptable != NULL)
 		return;
 	listener->acceptable = g_socket_create_source(listener->socket, G_IO_IN, NULL);
-	g_source_set_callback(listener->acceptable, G_SOURCE_FUNC(listener_on_acceptable), listener, NULL);
+	g_source_set_callback(
+	    listener->acceptable, G_SOURCE_FUNC(listener_on_acceptable), listener, NULL);
 	g_source_attach(listener->acceptable, NULL);
 }
 
@@ -282,7 +285,8 @@ pv_listener_new(const char *address, guint port, const PvListenerLimits *limits,
     PvListenerFunc func, gpointer data, GError **error)
 {
 	g_autoptr(GSocket) socket = listener_open_socket(address, port, error);
-	g_autoptr(GSocketAddress) local = socket != NULL ? g_socket_get_local_address(socket, error) : NULL;
+	g_autoptr(GSocketAddress) local =
+	    socket != NULL ? g_socket_get_local_address(socket, error) : NULL;
 	if (local == NULL) {
 		g_prefix_error(error, "listen on %s port %u: ", address, port);
 		return NULL;

@@ -16,8 +16,8 @@
 enum {
 	MAIN_OK = 0,
 	MAIN_FAILURE = 1,
-	MAIN_USAGE = 64,   /* EX_USAGE */
-	MAIN_CONFIG = 78,  /* EX_CONFIG */
+	MAIN_USAGE = 64, /* EX_USAGE */
+	MAIN_CONFIG = 78, /* EX_CONFIG */
 };
 
 /* the process; main thread */
@@ -53,9 +53,10 @@ main_log(GLogLevelFlags level, const GLogField *fields, gsize count, gpointer da
 		if (g_strcmp0(fields[i].key, "MESSAGE") != 0)
 			continue;
 		g_autofree char *text = g_strescape(fields[i].value, "\"");
-		const char *word = (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)) != 0 ? "error: "
-				   : (level & G_LOG_LEVEL_WARNING) != 0			    ? "warning: "
-											    : "";
+		const char *word = (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)) != 0
+				       ? "error: "
+				   : (level & G_LOG_LEVEL_WARNING) != 0 ? "warning: "
+									: "";
 		g_printerr("provostd: %s%s\n", word, text);
 	}
 	return G_LOG_WRITER_HANDLED;
@@ -67,13 +68,14 @@ main_on_event(const PvRunnerEvent *event, gpointer data)
 {
 	g_autofree char *job = g_strdup_printf("%" G_GINT64_FORMAT, event->job);
 	if (event->kind == PV_RUNNER_JOB_STARTED)
-		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "PV_DEVICE", event->uuid, "PV_JOB", job,
-		    "MESSAGE", "%s: job %s begins at stage %u of %u", event->name, job, event->index + 1, event->count);
+		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "PV_DEVICE", event->uuid,
+		    "PV_JOB", job, "MESSAGE", "%s: job %s begins at stage %u of %u", event->name,
+		    job, event->index + 1, event->count);
 	/* the runner logs failures itself */
 	else if (event->kind == PV_RUNNER_JOB_ENDED && g_strcmp0(event->outcome, "failed") != 0)
-		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "PV_DEVICE", event->uuid, "PV_JOB", job,
-		    "MESSAGE", "%s: job %s %s%s%s", event->name, job, event->outcome, event->text != NULL ? ": " : "",
-		    event->text != NULL ? event->text : "");
+		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "PV_DEVICE", event->uuid,
+		    "PV_JOB", job, "MESSAGE", "%s: job %s %s%s%s", event->name, job, event->outcome,
+		    event->text != NULL ? ": " : "", event->text != NULL ? event->text : "");
 }
 
 static void
@@ -106,13 +108,16 @@ main_parse(Service *service, int *argc, char ***argv, int *code)
 	const GOptionEntry entries[] = {
 		{ "site", 's', 0, G_OPTION_ARG_FILENAME, &service->site_file,
 		    N_("the site's file; else $PROVOST_SITE, else the installed default"), "FILE" },
-		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &service->verbose, N_("also log what helps to find faults"), NULL },
-		{ "version", 'V', 0, G_OPTION_ARG_NONE, &service->version, N_("print the version and leave"), NULL },
+		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &service->verbose,
+		    N_("also log what helps to find faults"), NULL },
+		{ "version", 'V', 0, G_OPTION_ARG_NONE, &service->version,
+		    N_("print the version and leave"), NULL },
 		{ NULL },
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 	g_option_context_add_main_entries(context, entries, PACKAGE);
-	g_option_context_set_summary(context, _("Provisions Intel AMT devices that say hello. See provostd(8)."));
+	g_option_context_set_summary(
+	    context, _("Provisions Intel AMT devices that say hello. See provostd(8)."));
 	g_autoptr(GError) error = NULL;
 	*code = MAIN_USAGE;
 	if (!g_option_context_parse(context, argc, argv, &error)) {
@@ -138,12 +143,13 @@ main_start(Service *service, GError **error)
 	PvSite *site = service->site;
 	service->runner = pv_runner_new(site, site->workers, main_on_event, NULL);
 	service->intake = pv_intake_new(site, service->runner);
-	service->listener = pv_listener_new(
-	    site->listen_address, site->listen_port, &pv_listener_limits, main_on_hello, service, error);
+	service->listener = pv_listener_new(site->listen_address, site->listen_port,
+	    &pv_listener_limits, main_on_hello, service, error);
 	if (service->listener == NULL)
 		return FALSE;
 	pv_runner_start(service->runner);
-	g_message("listening on %s port %u", site->listen_address, pv_listener_get_port(service->listener));
+	g_message("listening on %s port %u", site->listen_address,
+	    pv_listener_get_port(service->listener));
 	return TRUE;
 }
 
@@ -200,7 +206,8 @@ main(int argc, char **argv)
 		main_run(&service);
 	} else {
 		g_warning("%s", error->message);
-		code = g_error_matches(error, PV_ERROR, PV_ERROR_CONFIG) ? MAIN_CONFIG : MAIN_FAILURE;
+		code =
+		    g_error_matches(error, PV_ERROR, PV_ERROR_CONFIG) ? MAIN_CONFIG : MAIN_FAILURE;
 	}
 	main_clear(&service);
 	return code;
