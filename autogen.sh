@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Makes configure and the Makefile.in from their sources; run it once after a clone.
 set -e
 cd "$(dirname "$0")"

@@ -16,6 +16,8 @@ typedef const char *(*PvConditionLookup)(gpointer data, const char *name); /* NU
 PvCondition *pv_condition_parse(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* error names the column */
 gboolean pv_condition_eval(const PvCondition *condition, PvConditionLookup lookup, gpointer data);
 void pv_condition_free(PvCondition *condition);
+/* calls @func with every name in it */
+void pv_condition_foreach(const PvCondition *condition, void (*func)(const char *name, gpointer data), gpointer data);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvCondition, pv_condition_free)
 
 /* One stage of a pipeline with its parameters. */

@@ -32,7 +32,7 @@ typedef enum {
 
 #define PV_ERROR (pv_error_quark())
 
-GQuark pv_error_quark(void);
+GQuark pv_error_quark(void); /* behind PV_ERROR */
 
 /**
  * pv_error_get_name:

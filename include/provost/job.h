@@ -19,8 +19,8 @@ G_BEGIN_DECLS
  * keeps nothing of it. What the getters return is lent until the call ends, unless a "dup" or "new" says otherwise.
  */
 
-const PvDevice *pv_job_get_device(PvJob *job);
-GCancellable *pv_job_get_cancellable(PvJob *job);
+const PvDevice *pv_job_get_device(PvJob *job); /* lent until the call ends */
+GCancellable *pv_job_get_cancellable(PvJob *job); /* lent; pass it to all that blocks */
 
 /* The stage's parameters; the same as the pv_values_*() on pv_job_get_values(). */
 const PvValues *pv_job_get_values(PvJob *job);
@@ -135,6 +135,7 @@ gboolean pv_job_propose_secret(PvJob *job, const char *name, PvSecret *value, GE
  */
 gboolean pv_job_confirm_secret(PvJob *job, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What is sealed in the store: has looks only, dup opens it; PV_ERROR_CONFIG when there is none. */
 gboolean pv_job_has_secret(PvJob *job, const char *name, PvSecretState state);
 PvSecret *pv_job_dup_secret(PvJob *job, const char *name, PvSecretState state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -53,8 +53,8 @@ typedef struct PvValues PvValues;
 
 gboolean pv_values_has(const PvValues *values, const char *name); /* FALSE: optional and absent */
 const char *pv_values_get_string(const PvValues *values, const char *name); /* STRING, CHOICE; NULL: absent */
-gint64 pv_values_get_int(const PvValues *values, const char *name);
-gboolean pv_values_get_bool(const PvValues *values, const char *name);
+gint64 pv_values_get_int(const PvValues *values, const char *name); /* INT, in the unit of its table */
+gboolean pv_values_get_bool(const PvValues *values, const char *name); /* BOOL */
 const char *const *pv_values_get_list(const PvValues *values, const char *name); /* never NULL */
 guint pv_values_get_count(const PvValues *values, const char *name); /* OBJECTS */
 const PvValues *pv_values_get_object(const PvValues *values, const char *name, guint i); /* OBJECTS; OBJECT with i 0; NULL: absent */

@@ -42,7 +42,7 @@ void pv_plan_property(PvPlan *plan, const PvInstance *instance, const char *name
 /* The same for an array; order counts. */
 void pv_plan_property_array(PvPlan *plan, const PvInstance *instance, const char *name, const char *const *wanted);
 
-guint pv_plan_get_length(const PvPlan *plan);
+guint pv_plan_get_length(const PvPlan *plan); /* rows; 0: already right */
 const PvChange *pv_plan_get(const PvPlan *plan, guint i); /* lent */
 
 /* Whether a row names the object, and the property unless that is NULL. */

@@ -100,17 +100,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvEventRow, pv_event_row_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvAuditRow, pv_audit_row_free)
 
 typedef enum {
-	PV_WRITE_DEVICE,         /* .device: insert or replace by uuid */
+	PV_WRITE_DEVICE,         /* .device: insert or replace by uuid; status NULL keeps the stored one, "Unknown" for a new row */
 	PV_WRITE_DELETE_DEVICE,  /* .uuid: with its facts, secrets, jobs; history of secrets too */
 	PV_WRITE_STATUS,         /* .uuid, .name = status, .value = evidence, .time_usec */
 	PV_WRITE_FACT,           /* .uuid, .name, .value; NULL value deletes */
 	PV_WRITE_CLEAR_FACTS,    /* .uuid */
-	PV_WRITE_SECRET,         /* .secret: insert or replace by (uuid, name, state), history by made_usec too */
-	PV_WRITE_DELETE_SECRET,  /* .uuid, .name, .value = state */
+	PV_WRITE_SECRET,         /* .secret: insert or replace by (uuid, name, state), history by made_usec too; another
+	                          * current or pending value that it replaces becomes history */
+	PV_WRITE_DELETE_SECRET,  /* .uuid, .name, .value = state; NULL: all of them, with the history */
 	PV_WRITE_JOB,            /* .job: id 0 inserts and sets .job->id; else updates */
 	PV_WRITE_RESULT,         /* .result: insert or replace by (job, index) */
 	PV_WRITE_EVENT,          /* .event: append */
-	PV_WRITE_AUDIT,          /* .audit: append to the chain */
+	PV_WRITE_AUDIT,          /* .audit: append to the chain (core/store/audit.h); keeps meta "audit-tail" with it */
+	PV_WRITE_META,           /* .name, .value: inserts; fails the whole transaction with G_IO_ERROR_EXISTS when the store
+	                          * has another value there, so that it also serves as "only if it is still that" */
 } PvWriteKind;
 
 /* One write; a list of them is one transaction, in order. */
@@ -142,9 +145,11 @@ typedef struct {
 	const char *type;        /* "type" in the site's store object */
 	const char *summary;
 	const PvParam *params;   /* ends with {NULL} */
-	/* @audit_key: 32 bytes for the audit chain */
-	gpointer (*open)(const PvValues *values, GBytes *audit_key, GError **error);
+	gpointer (*open)(const PvValues *values, GError **error);
 	void (*close)(gpointer store);
+	/* 32 bytes for the audit chain. The key is kept sealed in the store's own meta, so that it outlives a rotation of
+	 * the master key; it is handed over once it was read, before the first PV_WRITE_AUDIT and from one thread */
+	void (*set_audit_key)(gpointer store, GBytes *audit_key);
 	gboolean (*write)(gpointer store, const PvWrite *writes, gsize count, GError **error);
 	/* readers: (transfer full) GPtrArray with a free function */
 	GPtrArray *(*devices)(gpointer store, const char *uuid, GError **error);   /* NULL: all, by name; of PvDeviceRow */
@@ -164,7 +169,8 @@ typedef struct {
 	gboolean (*renew)(gpointer store, const char *owner, gint64 lease_usec, GError **error);
 	/* a value of the store itself, such as the key check; NULL value reads. Reading what is not there gives *out NULL */
 	gboolean (*meta)(gpointer store, const char *name, const char *value, char **out, GError **error);
-	/* replaces every secret with what @reseal makes of it, in one transaction: key rotation. Sets meta @name to @value in it */
+	/* replaces every secret with what @reseal makes of it, in one transaction: key rotation. Sets meta @name to @value
+	 * in it. @reseal may be called on another thread and must not use the store */
 	gboolean (*rotate)(gpointer store, GBytes *(*reseal)(const PvSecretRow *row, gpointer data, GError **error), gpointer data,
 	    const char *meta_name, const char *meta_value, GError **error);
 } PvStore;

@@ -130,6 +130,7 @@ gboolean pv_wsman_put(PvWsman *wsman, const PvInstance *instance, GError **error
  */
 PvEpr *pv_wsman_create(PvWsman *wsman, const PvInstance *instance, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Deletes the instance that the selectors name; one that is not there is PV_ERROR_REJECTED. */
 gboolean pv_wsman_delete(PvWsman *wsman, const char *class_name, const PvSelector *selectors, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
