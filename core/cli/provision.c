@@ -44,14 +44,27 @@ provision_result_free(gpointer data)
 	g_free(result);
 }
 
+/* the site's name for the pipeline of --pipeline or the device's group */
+static const char *
+provision_find_pipeline(PvCli *cli, const PvDeviceRow *row, GError **error)
+{
+	const char *pipeline = pv_cli_get(cli, "pipeline");
+	if (pipeline != NULL)
+		return pipeline;
+	if (pv_site_find_pipeline(cli->site, row->group, error) == NULL)
+		return NULL;
+	const PvGroup *group = row->group != NULL ? pv_site_find_group(cli->site, row->group) : NULL;
+	return group != NULL ? group->pipeline : cli->site->default_pipeline;
+}
+
 static gboolean
 provision_enqueue(PvCli *cli, GPtrArray *rows)
 {
-	const char *pipeline = pv_cli_get(cli, "pipeline");
 	for (guint i = 0; i < rows->len; i++) {
 		const PvDeviceRow *row = g_ptr_array_index(rows, i);
 		g_autoptr(GError) error = NULL;
-		if (pv_engine_enqueue(cli->site, row->uuid, pipeline, &error))
+		const char *pipeline = provision_find_pipeline(cli, row, &error);
+		if (pipeline != NULL && pv_engine_enqueue(cli->site, row->uuid, pipeline, &error))
 			continue;
 		if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS)) {
 			g_prefix_error(&error, "%s: ", row->name);

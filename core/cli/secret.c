@@ -241,7 +241,7 @@ secret_remove_run(PvCli *cli)
 		return PV_EXIT_FAILURE;
 	}
 	g_autoptr(GError) error = NULL;
-	if (!pv_db_delete_secret(cli->site->db, "", name, "current", &error))
+	if (!pv_db_delete_secret(cli->site->db, "", name, NULL, &error))
 		return pv_cli_fail(cli, error);
 	pv_cli_note(cli, _("removed \"%s\""), name);
 	return PV_EXIT_OK;

@@ -62,6 +62,8 @@ set_run(PvCli *cli)
 	g_autofree char *old_name = g_strdup(row->name);
 	if (!set_apply_names(cli, row, &code) || !pv_edit_apply_options(cli, row, &code))
 		return code;
+	/* what a job may be writing just now stays as it is */
+	g_clear_pointer(&row->status, g_free);
 	g_autoptr(GError) error = NULL;
 	PvWrite writes[2] = { { .kind = PV_WRITE_DEVICE, .device = row } };
 	if (!pv_edit_write(cli, writes, 1, "device-set", row, what, &error))

@@ -138,13 +138,26 @@ intake_store(PvDb *db, PvDeviceRow *row, const PvHello *hello, const char *sourc
 	return pv_db_write(db, writes, G_N_ELEMENTS(writes), error);
 }
 
+/* the site's name for the group's pipeline, which may differ from the one in the file */
+static const char *
+intake_find_pipeline(const PvSite *site, const char *group, GError **error)
+{
+	if (pv_site_find_pipeline(site, group, error) == NULL)
+		return NULL;
+	const PvGroup *settings = group != NULL ? pv_site_find_group(site, group) : NULL;
+	return settings != NULL ? settings->pipeline : site->default_pipeline;
+}
+
 static PvIntakeOutcome
 intake_begin(PvIntake *intake, PvDeviceRow *row, const PvHello *hello, const char *source)
 {
 	g_autoptr(GError) error = NULL;
 	if (!intake_store(intake->site->db, row, hello, source, &error))
 		return intake_fail(intake, row->uuid, error);
-	if (!pv_engine_enqueue(intake->site, row->uuid, NULL, &error))
+	const char *pipeline = intake_find_pipeline(intake->site, row->group, &error);
+	if (pipeline == NULL)
+		return intake_fail(intake, row->uuid, error);
+	if (!pv_engine_enqueue(intake->site, row->uuid, pipeline, &error))
 		return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS)
 			   ? PV_INTAKE_BUSY
 			   : intake_fail(intake, row->uuid, error);
