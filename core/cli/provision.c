@@ -90,7 +90,8 @@ provision_wait(gpointer data)
 {
 	Provision *run = data;
 	(void)pv_runner_wait(run->runner, &run->error); /* the error is asked after the loop */
-	g_main_context_invoke(NULL, provision_quit, run);
+	/* never at once on this thread, where it could come before the loop runs */
+	g_idle_add(provision_quit, run);
 	return NULL;
 }
 
