@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The commands on a site of their own, without any device.
-. "$PV_TOP_SRCDIR/tests/cli/tap.bash"
+. "${PV_TOP_SRCDIR:?}/tests/cli/tap.bash" || exit 1
 
 # the loader takes plugins only from folders that nobody else may write to
 mkdir "$work/plugins"
@@ -95,7 +95,9 @@ expect /cli/secret-set/file 0 'sealed "test"' secret set test --file "$work/valu
 expect /cli/secret-set/empty 1 'it is empty' secret set test --file "$work/empty"
 expect /cli/secret-set/stdin 1 'it is empty' secret set test
 expect /cli/secret-list/site 0 'test' secret list
-expect /cli/secret-list/device 0 '' secret list pc1
+run secret list pc1
+[ "$code" -eq 0 ] && [ ! -s "$work/out" ]
+ok /cli/secret-list/device $?
 expect /cli/secret-show/none 1 'admin' secret show pc1 admin --reveal
 expect /cli/secret-remove/none 1 'has no secret "other"' secret remove other
 ! grep -qr hunter2 "$work/site"

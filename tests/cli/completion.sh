@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What bash offers when Tab is pressed.
-. "$PV_TOP_SRCDIR/tests/cli/tap.bash"
+. "${PV_TOP_SRCDIR:?}/tests/cli/tap.bash" || exit 1
 : >"$work/out"
 : >"$work/err"
 . "$PV_TOP_SRCDIR/data/completions/provost"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The manual has the commands and options that the program has, no more and no less.
-. "$PV_TOP_SRCDIR/tests/cli/tap.bash"
+. "${PV_TOP_SRCDIR:?}/tests/cli/tap.bash" || exit 1
 manual=$PV_TOP_SRCDIR/data/man/provost.1
 
 # options_of_help COMMAND...: of its own options, not those of every command

@@ -6,7 +6,7 @@ export LC_ALL=C.UTF-8
 count=0
 failed=0
 provost=${PROVOST:-$PV_TOP_BUILDDIR/provost}
-work=$(mktemp -d)
+work=$(mktemp -d) && [ -d "$work" ] || exit 1
 trap 'rm -rf "$work"' EXIT
 
 # ok NAME STATUS: one case; STATUS 0 is good

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Wrong command lines, help and version: all that needs no site.
-. "$PV_TOP_SRCDIR/tests/cli/tap.bash"
+. "${PV_TOP_SRCDIR:?}/tests/cli/tap.bash" || exit 1
 
 expect /cli/usage/no-command 64 'name a command'
 expect /cli/usage/unknown-command 64 'unknown command "teapot"' teapot
