@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/cli/cli.h"
+
+G_BEGIN_DECLS
+
+/* Each is in the file of its name. */
+extern const PvCommand pv_command_add;
+extern const PvCommand pv_command_audit_verify;
+extern const PvCommand pv_command_complete;
+extern const PvCommand pv_command_export;
+extern const PvCommand pv_command_help;
+extern const PvCommand pv_command_import;
+extern const PvCommand pv_command_key_create;
+extern const PvCommand pv_command_key_rotate;
+extern const PvCommand pv_command_log;
+extern const PvCommand pv_command_pipeline_check;
+extern const PvCommand pv_command_pipeline_graph;
+extern const PvCommand pv_command_plan;
+extern const PvCommand pv_command_plugin_list;
+extern const PvCommand pv_command_plugin_show;
+extern const PvCommand pv_command_provision;
+extern const PvCommand pv_command_remove;
+extern const PvCommand pv_command_reset;
+extern const PvCommand pv_command_secret_list;
+extern const PvCommand pv_command_secret_remove;
+extern const PvCommand pv_command_secret_set;
+extern const PvCommand pv_command_secret_show;
+extern const PvCommand pv_command_set;
+extern const PvCommand pv_command_show;
+extern const PvCommand pv_command_site_check;
+extern const PvCommand pv_command_site_init;
+extern const PvCommand pv_command_status;
+
+G_END_DECLS

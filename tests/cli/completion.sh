@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What bash offers when Tab is pressed.
+. "${PV_TOP_SRCDIR:?}/tests/cli/tap.bash" || exit 1
+: >"$work/out"
+: >"$work/err"
+. "$PV_TOP_SRCDIR/data/completions/provost"
+
+# complete_line WORD...: the candidates for the last word, sorted, in one line
+complete_line() {
+	COMP_WORDS=("$provost" "$@")
+	COMP_CWORD=$#
+	_provost
+	printf '%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' ' | sed 's/ $//'
+}
+
+# offers NAME EXPECTED WORD...
+offers() {
+	local name=$1 want=$2
+	shift 2
+	local got
+	got=$(complete_line "$@")
+	[ "$got" = "$want" ]
+	local status=$?
+	[ "$status" -eq 0 ] || echo "# got: $got"
+	ok "$name" "$status"
+}
+
+offers /cli/completion/command 'plan plugin' pl
+offers /cli/completion/second-word 'list show' plugin ''
+offers /cli/completion/hidden '' __
+offers /cli/completion/option '--group' status --g
+offers /cli/completion/options-of-two-words '--reveal' secret show --re
+offers /cli/completion/option-before-command 'plan plugin' --json pl
+offers /cli/completion/value '--format' pipeline graph --f
+offers /cli/completion/choice 'dot svg' pipeline graph --format ''
+offers /cli/completion/status 'Not\ Provisioned Not\ Supported' export --status Not
+offers /cli/completion/help 'secret set show site status' help s
+offers /cli/completion/broken-site '' --site "$work/none.json" show ''
+
+mkdir "$work/folder with space"
+touch "$work/file.csv"
+cd "$work" || exit 1
+offers /cli/completion/file 'file.csv' import fi
+offers /cli/completion/folder 'folder with space' site init fo
+finish
