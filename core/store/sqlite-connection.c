@@ -72,7 +72,7 @@ static const char *const sqlite_texts[PV_SQL_COUNT] = {
 		"INSERT INTO fact (uuid, name, value) VALUES (?1, ?2, ?3) ON CONFLICT (uuid, name) DO UPDATE SET value = ?3",
 	[PV_SQL_DELETE_FACT] = "DELETE FROM fact WHERE uuid = ?1 AND name = ?2",
 	[PV_SQL_CLEAR_FACTS] = "DELETE FROM fact WHERE uuid = ?1",
-	/* a clock set back must not make two history rows one */
+	/* the history is in the order in which values were replaced, also when the clock is set back */
 	[PV_SQL_KEEP_SECRET] =
 		"INSERT INTO secret (uuid, name, state, slot, made_usec, sealed, owner)"
 		" SELECT uuid, name, 'history', at, at, sealed, owner FROM (SELECT uuid, name, sealed, owner, max(made_usec,"
