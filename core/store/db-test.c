@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define UUID "4c4c4544-0042-4d10-8054-000000000001"
@@ -580,6 +581,29 @@ db_test_owners(void)
 	g_assert_cmpstrv(dead, expected);
 }
 
+/* A process that has ended holds nothing, though its parent has not asked for its status yet. */
+static void
+db_test_zombie_owner(void)
+{
+	g_autoptr(GError) error = NULL;
+	char *argv[] = { (char *)"true", NULL };
+	GPid child = 0;
+	g_spawn_async(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+	    &child, &error);
+	g_assert_no_error(error);
+	siginfo_t info;
+	g_assert_cmpint(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), ==, 0);
+
+	g_autofree char *self = pv_owner_new();
+	g_autofree char *pid = g_strdup_printf("%d", (int)child);
+	g_autofree char *same_pid = db_change_word(self, 2, pid);
+	g_autofree char *zombie = db_change_word(same_pid, 3, "0");
+	char *owners[] = { zombie, NULL };
+	g_auto(GStrv) dead = pv_owner_find_dead(owners);
+	g_assert_cmpstr(dead[0], ==, zombie);
+	g_assert_cmpint(pv_store_fixture_wait(child), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -607,5 +631,6 @@ main(int argc, char **argv)
 	FIXTURE("/store/key/create", db_test_key_create);
 	FIXTURE("/store/key/credential", db_test_key_credential);
 	g_test_add_func("/store/owner/dead", db_test_owners);
+	g_test_add_func("/store/owner/zombie", db_test_zombie_owner);
 	return g_test_run();
 }

@@ -49,24 +49,29 @@ GPtrArray *pv_db_list_audits(PvDb *db, gint64 after_seq, guint limit, GError **e
 
 /* Secrets, sealed with AES-256-GCM under a key derived from the master key, bound to (uuid, name, state-independent)
  * as associated data. state: "current", "pending". uuid "": the site's. Each change is durable on return and leaves
- * an audit entry without the value. */
+ * an audit entry without the value. A value that is replaced goes to the history. When another process has rotated the
+ * key meanwhile, a change fails with CONFIG, so that nothing is sealed that nobody could open. */
 gboolean pv_db_put_secret(PvDb *db, const char *uuid, const char *name, const char *state, PvSecret *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvSecret *pv_db_dup_secret(PvDb *db, const char *uuid, const char *name, const char *state, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* CONFIG: there is none */
 gboolean pv_db_has_secret(PvDb *db, const char *uuid, const char *name, const char *state);
 /* pending becomes current, current goes to the history: one transaction */
 gboolean pv_db_confirm_secret(PvDb *db, const char *uuid, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* all values the name has ever had, newest first: pending, current, history. of PvSecret */
+/* all values the name has ever had, each once: pending, current, history from the last one replaced on. Values that do
+ * not open are left out, unless none does. of PvSecret */
 GPtrArray *pv_db_list_secret_values(PvDb *db, const char *uuid, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* state NULL: all of them, with the history */
 gboolean pv_db_delete_secret(PvDb *db, const char *uuid, const char *name, const char *state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* names of the secrets of one device or ("") the site, sorted; no values. of char* */
 GPtrArray *pv_db_list_secret_names(PvDb *db, const char *uuid, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* seals every value anew, the root of the audit chain among them, in one transaction; the chain goes on. Other
+ * processes on the store have to be started again */
 gboolean pv_db_rotate_key(PvDb *db, PvSecret *new_key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 gboolean pv_db_audit(PvDb *db, const char *action, const char *object, GError **error, const char *format, ...) G_GNUC_PRINTF(5, 6);
 /* walks the chain; the error names the first entry that does not fit */
 gboolean pv_db_verify_audit(PvDb *db, gint64 *count, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* "HOST BOOT-ID PID START-TIME" of this process, and those among @owners that surely no longer run (same host and
+/* "HOST BOOT-ID:PID-NAMESPACE PID START-TIME" of this process, and those among @owners that surely no longer run (same host and
  * boot, no such process; or same host, another boot). */
 char *pv_owner_new(void);
 char **pv_owner_find_dead(char **owners);
