@@ -25,7 +25,7 @@ static const struct {
 	{ "admin-password", "admin-password" },
 	{ "mebx-password", "mebx-password" },
 	{ "commit", "commit" },
-	{ "certificate-cleanup", "certificate" },
+	{ "certificate-cleanup", "certificate-cleanup" },
 	{ "wsman-acl", "wsman-acl" },
 	{ "kerberos", "kerberos" },
 	{ "power-policy", "power-policy" },
