@@ -15,6 +15,7 @@
 #define CERT_SECRET "certificate-key"
 #define CERT_POLL_SEC 10 /* key generation: the interval that the firmware bears */
 #define CERT_KEY_BLOB_MAX 1210 /* bytes of AddKey's KeyBlob (Intel AMT SDK) */
+#define CERT_PUSHED_BITS_MAX 2048 /* what that holds */
 #define CERT_NAME_MAX 64 /* RFC 5280, ub-common-name */
 #define CERT_SERVER_AUTH "1.3.6.1.5.5.7.3.1"
 
@@ -368,16 +369,15 @@ certificate_add_key(PvJob *job, PvWsman *amt, EVP_PKEY *key, GError **error)
 	unsigned char *der = NULL;
 	int length = i2d_PrivateKey(key, &der); /* PKCS#1 RSAPrivateKey */
 	g_autoptr(PvInstance) input = pv_instance_new("AddKey_INPUT");
-	if (length > 0 && length <= CERT_KEY_BLOB_MAX)
-		pv_instance_add_bytes(input, "KeyBlob", der, (gsize)length);
-	OPENSSL_clear_free(der, length > 0 ? (gsize)length : 0);
 	if (length <= 0 || length > CERT_KEY_BLOB_MAX) {
+		OPENSSL_clear_free(der, length > 0 ? (gsize)length : 0);
 		ERR_clear_error();
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "push key: it has %d bytes, and AMT takes %d: use a \"key-length\" of 2048",
-		    length, CERT_KEY_BLOB_MAX);
+		g_set_error(error, PV_ERROR, PV_ERROR_FAILED,
+		    "push key: it has %d bytes, and AMT takes %d", length, CERT_KEY_BLOB_MAX);
 		return FALSE;
 	}
+	pv_instance_add_bytes(input, "KeyBlob", der, (gsize)length);
+	OPENSSL_clear_free(der, (gsize)length);
 	guint32 status = 0;
 	g_autoptr(PvInstance) output =
 	    certificate_invoke(job, amt, "AddKey", input, &status, error);
@@ -391,6 +391,12 @@ static gboolean
 certificate_apply_pushed(PvJob *job, PvWsman *amt, const Certificate *certificate,
     const PvCaPreparation *preparation, GError **error)
 {
+	if (certificate->bits > CERT_PUSHED_BITS_MAX) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "push key: AMT takes one of at most %d bits: set \"key-length\" to that",
+		    CERT_PUSHED_BITS_MAX);
+		return FALSE;
+	}
 	g_autoptr(EVP_PKEY) key = certificate_load_pushed_key(job, certificate->bits);
 	if (key == NULL)
 		key = certificate_new_pushed_key(job, certificate->bits, error);
