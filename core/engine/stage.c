@@ -108,6 +108,13 @@ stage_run(PvJob *job, PvResultRow *result, GError **error)
 		stage_did_not_take(proof, error);
 		return FALSE;
 	}
+	if (job->skip != NULL) { /* the device refused what it may refuse: nothing was changed */
+		g_free(result->changes);
+		result->changes = g_strdup("[]");
+		result->outcome = g_strdup("skipped");
+		result->text = g_strdup(job->skip);
+		return TRUE;
+	}
 	result->outcome = g_strdup("done");
 	return TRUE;
 }

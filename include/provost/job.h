@@ -77,7 +77,8 @@ void pv_job_progress(PvJob *job, const char *format, ...) G_GNUC_PRINTF(2, 3);
  * pv_job_skip:
  *
  * For plan: this stage has nothing to do on this device and says why. Ends the stage as "skipped" with the reason
- * when plan then returns TRUE with an empty plan.
+ * when plan then returns TRUE with an empty plan. After apply it means that the device refused what it may refuse,
+ * and that nothing was changed.
  */
 void pv_job_skip(PvJob *job, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
