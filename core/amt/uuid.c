@@ -47,7 +47,9 @@ pv_uuid_is_usable(const char *uuid)
 	static const char *const junk[] = {
 		"00000000-0000-0000-0000-000000000000",
 		"ffffffff-ffff-ffff-ffff-ffffffffffff",
+		/* and the same bytes read in the other order */
 		"03000200-0400-0500-0006-000700080009",
+		"00020003-0004-0005-0006-000700080009",
 		NULL,
 	};
 	g_autofree char *normal = uuid != NULL ? pv_uuid_normalize(uuid) : NULL;

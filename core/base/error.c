@@ -3,7 +3,7 @@
 
 #include <gio/gio.h>
 
-G_DEFINE_QUARK(pv-error-quark, pv_error)
+G_DEFINE_QUARK(pv - error - quark, pv_error)
 
 static const char *const error_names[] = {
 	[PV_ERROR_CONFIG] = "config",

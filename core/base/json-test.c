@@ -79,7 +79,8 @@ json_test_huge(void)
 static void
 json_test_lines(void)
 {
-	g_autoptr(PvJson) json = pv_json_parse("t", "{\n \"a\": {\n  \"b\": [1,\n 2]\n }\n}", -1, NULL);
+	g_autoptr(PvJson) json =
+	    pv_json_parse("t", "{\n \"a\": {\n  \"b\": [1,\n 2]\n }\n}", -1, NULL);
 	g_assert_cmpuint(pv_json_get_line(json, "$"), ==, 1);
 	g_assert_cmpuint(pv_json_get_line(json, "$.a.b"), ==, 3);
 	g_assert_cmpuint(pv_json_get_line(json, "$.a.b[1]"), ==, 4);
@@ -148,7 +149,10 @@ values_test_case(gconstpointer data)
 static void
 values_test_read(void)
 {
-	g_autoptr(PvJson) json = pv_json_parse("t", "{\"name\": \"x\", \"count\": 5, \"list\": [\"a\", \"b\"], \"entries\": [{\"user\": \"u\"}]}", -1, NULL);
+	g_autoptr(PvJson) json = pv_json_parse("t",
+	    "{\"name\": \"x\", \"count\": 5, \"list\": [\"a\", \"b\"], \"entries\": [{\"user\": "
+	    "\"u\"}]}",
+	    -1, NULL);
 	g_autoptr(PvValues) values = pv_values_parse(json, "$", value_params, NULL, NULL);
 	g_assert_cmpstr(pv_values_get_string(values, "name"), ==, "x");
 	g_assert_cmpint(pv_values_get_int(values, "count"), ==, 5);
@@ -171,8 +175,10 @@ values_test_secret_file(void)
 	g_autofree char *dir = g_dir_make_tmp("pv-values-XXXXXX", NULL);
 	g_autofree char *path = g_build_filename(dir, "password", NULL);
 	g_autofree char *name = g_build_filename(dir, "site.json", NULL);
-	g_assert_true(g_file_set_contents_full(path, "S3cret!x\n", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
-	g_autoptr(PvJson) json = pv_json_parse(name, "{\"name\": \"x\", \"password\": {\"file\": \"password\"}}", -1, NULL);
+	g_assert_true(
+	    g_file_set_contents_full(path, "S3cret!x\n", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+	g_autoptr(PvJson) json = pv_json_parse(
+	    name, "{\"name\": \"x\", \"password\": {\"file\": \"password\"}}", -1, NULL);
 	g_autoptr(PvValues) values = pv_values_parse(json, "$", value_params, NULL, NULL);
 	g_autoptr(PvSecret) secret = pv_values_dup_secret(values, "password", &error);
 	g_assert_no_error(error);
@@ -192,7 +198,9 @@ values_test_secret_file(void)
 static void
 params_test_bad_default(void)
 {
-	static const PvParam bad[] = { { .name = "a", .kind = PV_PARAM_INT, .fallback = "\"x\"", .summary = "s" }, { NULL } };
+	static const PvParam bad[] = {
+		{ .name = "a", .kind = PV_PARAM_INT, .fallback = "\"x\"", .summary = "s" }, { NULL }
+	};
 	g_autoptr(GError) error = NULL;
 	g_assert_true(pv_params_check(value_params, "plugin x", &error));
 	g_assert_no_error(error);
@@ -203,7 +211,8 @@ params_test_bad_default(void)
 static void
 log_test_escapes(void)
 {
-	const GLogField fields[] = { { "MESSAGE", "a\nwarning: forged \033[31m", -1 }, { "PV_DEVICE", "uuid", -1 } };
+	const GLogField fields[] = { { "MESSAGE", "a\nwarning: forged \033[31m", -1 },
+		{ "PV_DEVICE", "uuid", -1 } };
 	g_autofree char *line = pv_log_format(G_LOG_LEVEL_WARNING, fields, G_N_ELEMENTS(fields));
 	g_assert_cmpstr(line, ==, "warning: a\\x0awarning: forged \\x1b[31m (PV_DEVICE=uuid)\n");
 }

@@ -10,35 +10,38 @@
 
 struct PvJson {
 	gatomicrefcount references;
-	char *name;          /* owned: the file's name, for errors */
-	JsonNode *root;      /* owned */
-	GHashTable *lines;   /* char* path -> line, owned */
+	char *name; /* owned: the file's name, for errors */
+	JsonNode *root; /* owned */
+	GHashTable *lines; /* char* path -> line, owned */
 };
 
 /* json-glib builds the values but forgets where they stood, and takes comments, trailing commas and duplicate
  * members. This reader walks the same text once: it refuses those, and notes the line of every path. */
 typedef struct {
-	const char *name;    /* of the file */
-	const char *at;      /* next character */
+	const char *name; /* of the file */
+	const char *at; /* next character */
 	const char *end;
 	guint line;
 	guint depth;
-	GString *path;       /* of the value being read */
-	GHashTable *lines;   /* borrowed from the PvJson being made */
+	GString *path; /* of the value being read */
+	GHashTable *lines; /* borrowed from the PvJson being made */
 	GError **error;
 } JsonWalk;
 
 static gboolean
 json_fail(JsonWalk *reader, const char *what)
 {
-	g_set_error(reader->error, PV_ERROR, PV_ERROR_CONFIG, "%s:%u: %s: %s", reader->name, reader->line, reader->path->str, what);
+	g_set_error(reader->error, PV_ERROR, PV_ERROR_CONFIG, "%s:%u: %s: %s", reader->name,
+	    reader->line, reader->path->str, what);
 	return FALSE;
 }
 
 static void
 json_skip_blanks(JsonWalk *reader)
 {
-	for (; reader->at < reader->end && strchr(" \t\r\n", *reader->at) != NULL && *reader->at != '\0'; reader->at++)
+	for (; reader->at < reader->end && strchr(" \t\r\n", *reader->at) != NULL &&
+	       *reader->at != '\0';
+	     reader->at++)
 		if (*reader->at == '\n')
 			reader->line++;
 }
@@ -47,7 +50,8 @@ static gboolean
 json_read_escape(JsonWalk *reader)
 {
 	reader->at++;
-	if (reader->at >= reader->end || *reader->at == '\0' || strchr("\"\\/bfnrtu", *reader->at) == NULL)
+	if (reader->at >= reader->end || *reader->at == '\0' ||
+	    strchr("\"\\/bfnrtu", *reader->at) == NULL)
 		return json_fail(reader, "unknown escape in a string");
 	if (*reader->at != 'u') {
 		reader->at++;
@@ -69,7 +73,8 @@ json_read_string(JsonWalk *reader, char **text)
 	const char *begin = ++reader->at;
 	while (reader->at < reader->end && *reader->at != '"') {
 		if ((guchar)*reader->at < 0x20)
-			return json_fail(reader, "a string ends at the end of its line: close the quote, or write \\n");
+			return json_fail(reader,
+			    "a string ends at the end of its line: close the quote, or write \\n");
 		if (*reader->at == '\\') {
 			if (!json_read_escape(reader))
 				return FALSE;
@@ -130,12 +135,16 @@ json_read_member(JsonWalk *reader, GHashTable *seen)
 	gsize length = reader->path->len;
 	json_skip_blanks(reader);
 	if (reader->at >= reader->end || *reader->at != '"')
-		return json_fail(reader, reader->at < reader->end && *reader->at == '}' ? "a comma stands before '}'"
-		    : reader->at < reader->end && *reader->at == '/' ? "JSON has no comments" : "expected a member's name in quotes");
+		return json_fail(reader, reader->at < reader->end && *reader->at == '}'
+					     ? "a comma stands before '}'"
+					 : reader->at < reader->end && *reader->at == '/'
+					     ? "JSON has no comments"
+					     : "expected a member's name in quotes");
 	if (!json_read_string(reader, &name))
 		return FALSE;
 	if (!g_hash_table_add(seen, g_strdup(name))) {
-		g_autofree char *what = g_strdup_printf("member \"%s\" stands here a second time", name);
+		g_autofree char *what =
+		    g_strdup_printf("member \"%s\" stands here a second time", name);
 		return json_fail(reader, what);
 	}
 	json_skip_blanks(reader);
@@ -167,7 +176,9 @@ json_read_object(JsonWalk *reader)
 			return TRUE;
 		}
 		if (reader->at >= reader->end || *reader->at != ',')
-			return json_fail(reader, reader->at >= reader->end ? "the file ends within an object" : "expected ',' or '}'");
+			return json_fail(reader, reader->at >= reader->end
+						     ? "the file ends within an object"
+						     : "expected ',' or '}'");
 		reader->at++;
 	}
 }
@@ -193,7 +204,9 @@ json_read_array(JsonWalk *reader)
 			return TRUE;
 		}
 		if (reader->at >= reader->end || *reader->at != ',')
-			return json_fail(reader, reader->at >= reader->end ? "the file ends within an array" : "expected ',' or ']'");
+			return json_fail(reader, reader->at >= reader->end
+						     ? "the file ends within an array"
+						     : "expected ',' or ']'");
 		reader->at++;
 	}
 }
@@ -204,13 +217,16 @@ json_read_word(JsonWalk *reader)
 	static const char *const words[] = { "true", "false", "null" };
 	for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
 		gsize length = strlen(words[i]);
-		if ((gsize)(reader->end - reader->at) >= length && strncmp(reader->at, words[i], length) == 0 &&
+		if ((gsize)(reader->end - reader->at) >= length &&
+		    strncmp(reader->at, words[i], length) == 0 &&
 		    (reader->at + length == reader->end || !g_ascii_isalnum(reader->at[length]))) {
 			reader->at += length;
 			return TRUE;
 		}
 	}
-	return json_fail(reader, *reader->at == '/' ? "JSON has no comments" : *reader->at == ']' ? "a comma stands before ']'" : "expected a value");
+	return json_fail(reader, *reader->at == '/'   ? "JSON has no comments"
+				 : *reader->at == ']' ? "a comma stands before ']'"
+						      : "expected a value");
 }
 
 static gboolean
@@ -219,7 +235,8 @@ json_read_value(JsonWalk *reader)
 	json_skip_blanks(reader);
 	if (reader->at >= reader->end)
 		return json_fail(reader, "the file ends where a value is expected");
-	g_hash_table_insert(reader->lines, g_strdup(reader->path->str), GUINT_TO_POINTER(reader->line));
+	g_hash_table_insert(
+	    reader->lines, g_strdup(reader->path->str), GUINT_TO_POINTER(reader->line));
 	if (*reader->at == '"')
 		return json_read_string(reader, NULL);
 	if (*reader->at == '-' || g_ascii_isdigit(*reader->at))
@@ -227,7 +244,8 @@ json_read_value(JsonWalk *reader)
 	if (*reader->at != '{' && *reader->at != '[')
 		return json_read_word(reader);
 	if (++reader->depth > JSON_MAX_DEPTH)
-		return json_fail(reader, "nested too deeply: " G_STRINGIFY(JSON_MAX_DEPTH) " levels at most");
+		return json_fail(
+		    reader, "nested too deeply: " G_STRINGIFY(JSON_MAX_DEPTH) " levels at most");
 	gboolean ok = *reader->at == '{' ? json_read_object(reader) : json_read_array(reader);
 	reader->depth--;
 	return ok;
@@ -237,19 +255,27 @@ static gboolean
 json_read(PvJson *json, const char *text, gsize length, GError **error)
 {
 	g_autoptr(GString) path = g_string_new("$");
-	JsonWalk reader = { .name = json->name, .at = text, .end = text + length, .line = 1, .path = path, .lines = json->lines, .error = error };
+	JsonWalk reader = { .name = json->name,
+		.at = text,
+		.end = text + length,
+		.line = 1,
+		.path = path,
+		.lines = json->lines,
+		.error = error };
 	if (length > JSON_MAX_BYTES)
 		return json_fail(&reader, "larger than 1 MiB");
 	const char *bad = NULL;
 	if (!g_utf8_validate(text, (gssize)length, &bad)) {
 		for (const char *c = text; c < bad; c++)
 			reader.line += *c == '\n';
-		return json_fail(&reader, *bad == '\0' ? "a NUL byte: this is no text" : "not UTF-8");
+		return json_fail(
+		    &reader, *bad == '\0' ? "a NUL byte: this is no text" : "not UTF-8");
 	}
 	if (!json_read_value(&reader))
 		return FALSE;
 	json_skip_blanks(&reader);
-	return reader.at == reader.end || json_fail(&reader, "something follows the end of the value");
+	return reader.at == reader.end ||
+	       json_fail(&reader, "something follows the end of the value");
 }
 
 PvJson *
@@ -279,7 +305,8 @@ pv_json_load(const char *path, GError **error)
 	gsize length = 0;
 	g_autoptr(GError) caught = NULL;
 	if (!g_file_get_contents(path, &text, &length, &caught)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "read %s: %s", path, g_strerror(errno));
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "read %s: %s", path, g_strerror(errno));
 		return NULL;
 	}
 	return pv_json_parse(path, text, (gssize)length, error);
@@ -338,5 +365,6 @@ pv_json_set_error(PvJson *json, const char *path, GError **error, const char *fo
 	va_start(args, format);
 	g_autofree char *text = g_strdup_vprintf(format, args);
 	va_end(args);
-	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s:%u: %s: %s", json->name, pv_json_get_line(json, path), path, text);
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s:%u: %s: %s", json->name,
+	    pv_json_get_line(json, path), path, text);
 }

@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 typedef struct PvJson PvJson;
 
 PvJson *pv_json_load(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-PvJson *pv_json_parse(const char *name, const char *text, gssize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+PvJson *pv_json_parse(
+    const char *name, const char *text, gssize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvJson *pv_json_ref(PvJson *json);
 void pv_json_unref(PvJson *json);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvJson, pv_json_unref)
@@ -21,7 +22,8 @@ const char *pv_json_get_name(PvJson *json); /* the file's name */
 /* 1-based line of the value at a path such as "$.stages[3].ou"; the nearest ancestor's when the path is not there */
 guint pv_json_get_line(PvJson *json, const char *path);
 /* sets PV_ERROR_CONFIG "FILE:LINE: PATH: message" */
-void pv_json_set_error(PvJson *json, const char *path, GError **error, const char *format, ...) G_GNUC_PRINTF(4, 5);
+void pv_json_set_error(PvJson *json, const char *path, GError **error, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 
 /* Resolves {"secret": NAME} from the site's sealed store; set by the engine before any value is used. */
 typedef PvSecret *(*PvSecretFind)(gpointer data, const char *name, GError **error);
@@ -35,7 +37,8 @@ typedef PvSecret *(*PvSecretFind)(gpointer data, const char *name, GError **erro
  * Unknown members (with the nearest known name), wrong types, missing and out-of-range ones are
  * PV_ERROR_CONFIG with file, line and path. Free with pv_values_unref().
  */
-PvValues *pv_values_parse(PvJson *json, const char *path, const PvParam *params, const char *const *ignore, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+PvValues *pv_values_parse(PvJson *json, const char *path, const PvParam *params,
+    const char *const *ignore, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvValues *pv_values_ref(PvValues *values);
 void pv_values_unref(PvValues *values);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvValues, pv_values_unref)

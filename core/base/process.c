@@ -55,7 +55,9 @@ pv_log_format(GLogLevelFlags level, const GLogField *fields, gsize count)
 	static const char *const context[] = { "PV_DEVICE", "PV_STAGE", "PV_CODE" };
 	const char *message = log_find_field(fields, count, "MESSAGE");
 	const char *name = (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)) != 0 ? "error"
-	    : (level & G_LOG_LEVEL_WARNING) != 0 ? "warning" : (level & G_LOG_LEVEL_DEBUG) != 0 ? "debug" : "info";
+			   : (level & G_LOG_LEVEL_WARNING) != 0			     ? "warning"
+			   : (level & G_LOG_LEVEL_DEBUG) != 0			     ? "debug"
+										     : "info";
 	GString *line = g_string_new(name);
 	g_string_append(line, ": ");
 	log_append_escaped(line, message != NULL ? message : "(no text)");
@@ -76,9 +78,11 @@ static GLogWriterOutput
 log_write(GLogLevelFlags level, const GLogField *fields, gsize count, gpointer data)
 {
 	gboolean verbose = GPOINTER_TO_INT(data);
-	if (!verbose && (level & (G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_INFO)) != 0 && g_log_writer_default_would_drop(level, log_find_field(fields, count, "GLIB_DOMAIN")))
+	if (!verbose && (level & (G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_INFO)) != 0 &&
+	    g_log_writer_default_would_drop(level, log_find_field(fields, count, "GLIB_DOMAIN")))
 		return G_LOG_WRITER_HANDLED;
-	if (g_log_writer_is_journald(STDERR_FILENO) && g_log_writer_journald(level, fields, count, NULL) == G_LOG_WRITER_HANDLED)
+	if (g_log_writer_is_journald(STDERR_FILENO) &&
+	    g_log_writer_journald(level, fields, count, NULL) == G_LOG_WRITER_HANDLED)
 		return G_LOG_WRITER_HANDLED;
 	g_autofree char *line = pv_log_format(level, fields, count);
 	/* one write, so that lines of several threads do not mix; a full or closed stderr is nobody's to mend */

@@ -13,21 +13,21 @@
 
 /* One parameter with its value; which member counts is said by the parameter's kind. */
 typedef struct {
-	const PvParam *param;   /* borrowed from the plugin's table, which is never unloaded */
+	const PvParam *param; /* borrowed from the plugin's table, which is never unloaded */
 	gboolean present;
-	char *where;            /* owned: "FILE:LINE: PATH" */
-	char *text;             /* owned: STRING, CHOICE; SECRET: what the reference names */
-	const char *reference;  /* SECRET: "secret", "file" or "credential"; constant */
-	gint64 number;          /* INT, BOOL */
-	char **list;            /* owned: LIST */
-	GPtrArray *objects;     /* of PvValues, owned: OBJECTS, OBJECT */
+	char *where; /* owned: "FILE:LINE: PATH" */
+	char *text; /* owned: STRING, CHOICE; SECRET: what the reference names */
+	const char *reference; /* SECRET: "secret", "file" or "credential"; constant */
+	gint64 number; /* INT, BOOL */
+	char **list; /* owned: LIST */
+	GPtrArray *objects; /* of PvValues, owned: OBJECTS, OBJECT */
 } Value;
 
 struct PvValues {
 	gatomicrefcount references;
-	GPtrArray *values;      /* of Value, owned, in the table's order */
-	char *folder;           /* owned: what relative paths of secret files are relative to */
-	PvSecretFind find;      /* NULL: no store */
+	GPtrArray *values; /* of Value, owned, in the table's order */
+	char *folder; /* owned: what relative paths of secret files are relative to */
+	PvSecretFind find; /* NULL: no store */
 	gpointer find_data;
 };
 
@@ -75,9 +75,14 @@ static const char *
 values_kind_name(PvParamKind kind)
 {
 	static const char *const names[] = {
-		[PV_PARAM_STRING] = "a string", [PV_PARAM_CHOICE] = "a string", [PV_PARAM_INT] = "a whole number",
-		[PV_PARAM_BOOL] = "true or false", [PV_PARAM_LIST] = "an array of strings", [PV_PARAM_SECRET] = "a reference to a secret",
-		[PV_PARAM_OBJECTS] = "an array of objects", [PV_PARAM_OBJECT] = "an object",
+		[PV_PARAM_STRING] = "a string",
+		[PV_PARAM_CHOICE] = "a string",
+		[PV_PARAM_INT] = "a whole number",
+		[PV_PARAM_BOOL] = "true or false",
+		[PV_PARAM_LIST] = "an array of strings",
+		[PV_PARAM_SECRET] = "a reference to a secret",
+		[PV_PARAM_OBJECTS] = "an array of objects",
+		[PV_PARAM_OBJECT] = "an object",
 	};
 	return names[kind];
 }
@@ -96,7 +101,10 @@ values_node_name(JsonNode *node)
 		break;
 	}
 	GType type = json_node_get_value_type(node);
-	return type == G_TYPE_STRING ? "a string" : type == G_TYPE_BOOLEAN ? "true or false" : type == G_TYPE_INT64 ? "a whole number" : "a fraction";
+	return type == G_TYPE_STRING	? "a string"
+	       : type == G_TYPE_BOOLEAN ? "true or false"
+	       : type == G_TYPE_INT64	? "a whole number"
+					: "a fraction";
 }
 
 static gboolean
@@ -106,20 +114,25 @@ values_holds(JsonNode *node, GType type)
 }
 
 static gboolean
-values_wrong_kind(PvJson *json, const char *path, const PvParam *param, JsonNode *node, GError **error)
+values_wrong_kind(
+    PvJson *json, const char *path, const PvParam *param, JsonNode *node, GError **error)
 {
 	if (param->kind == PV_PARAM_SECRET && values_holds(node, G_TYPE_STRING))
-		pv_json_set_error(json, path, error, "a secret must not stand in this file: write {\"secret\": \"NAME\"} and store the value "
+		pv_json_set_error(json, path, error,
+		    "a secret must not stand in this file: write {\"secret\": \"NAME\"} and store "
+		    "the value "
 		    "with \"provost secret set NAME\", or {\"file\": \"PATH\"}");
 	else
-		pv_json_set_error(json, path, error, "expected %s, got %s", values_kind_name(param->kind), values_node_name(node));
+		pv_json_set_error(json, path, error, "expected %s, got %s",
+		    values_kind_name(param->kind), values_node_name(node));
 	return FALSE;
 }
 
 static gboolean
 values_parse_choice(PvJson *json, const char *path, Value *value, GError **error)
 {
-	g_auto(GStrv) choices = g_strsplit(value->param->choices != NULL ? value->param->choices : "", "|", -1);
+	g_auto(GStrv) choices =
+	    g_strsplit(value->param->choices != NULL ? value->param->choices : "", "|", -1);
 	if (g_strv_contains((const char *const *)choices, value->text))
 		return TRUE;
 	g_autofree char *known = g_strjoinv(", ", choices);
@@ -132,10 +145,14 @@ values_parse_int(PvJson *json, const char *path, JsonNode *node, Value *value, G
 {
 	const PvParam *param = value->param;
 	value->number = json_node_get_int(node);
-	if (param->maximum == 0 || (value->number >= param->minimum && value->number <= param->maximum))
+	if (param->maximum == 0 ||
+	    (value->number >= param->minimum && value->number <= param->maximum))
 		return TRUE;
-	pv_json_set_error(json, path, error, "%" G_GINT64_FORMAT " is out of range: %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT "%s%s", value->number,
-	    param->minimum, param->maximum, param->unit != NULL ? " " : "", param->unit != NULL ? param->unit : "");
+	pv_json_set_error(json, path, error,
+	    "%" G_GINT64_FORMAT " is out of range: %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT
+	    "%s%s",
+	    value->number, param->minimum, param->maximum, param->unit != NULL ? " " : "",
+	    param->unit != NULL ? param->unit : "");
 	return FALSE;
 }
 
@@ -149,7 +166,8 @@ values_parse_list(PvJson *json, const char *path, JsonArray *array, Value *value
 		JsonNode *element = json_array_get_element(array, i);
 		if (!values_holds(element, G_TYPE_STRING)) {
 			g_autofree char *at = g_strdup_printf("%s[%u]", path, i);
-			pv_json_set_error(json, at, error, "expected a string, got %s", values_node_name(element));
+			pv_json_set_error(json, at, error, "expected a string, got %s",
+			    values_node_name(element));
 			return FALSE;
 		}
 		value->list[i] = g_strdup(json_node_get_string(element));
@@ -158,20 +176,23 @@ values_parse_list(PvJson *json, const char *path, JsonArray *array, Value *value
 }
 
 static gboolean
-values_parse_secret(PvJson *json, const char *path, JsonObject *object, Value *value, GError **error)
+values_parse_secret(
+    PvJson *json, const char *path, JsonObject *object, Value *value, GError **error)
 {
 	static const char *const forms[] = { "secret", "file", "credential" };
 	if (json_object_get_size(object) == 1) {
 		for (guint i = 0; i < G_N_ELEMENTS(forms); i++) {
 			JsonNode *node = json_object_get_member(object, forms[i]);
-			if (node == NULL || !values_holds(node, G_TYPE_STRING) || *json_node_get_string(node) == '\0')
+			if (node == NULL || !values_holds(node, G_TYPE_STRING) ||
+			    *json_node_get_string(node) == '\0')
 				continue;
 			value->reference = forms[i];
 			value->text = g_strdup(json_node_get_string(node));
 			return TRUE;
 		}
 	}
-	pv_json_set_error(json, path, error, "expected one of {\"secret\": NAME}, {\"file\": PATH}, {\"credential\": NAME}");
+	pv_json_set_error(json, path, error,
+	    "expected one of {\"secret\": NAME}, {\"file\": PATH}, {\"credential\": NAME}");
 	return FALSE;
 }
 
@@ -202,27 +223,34 @@ values_parse_node(PvJson *json, const char *path, JsonNode *node, Value *value, 
 		if (!values_holds(node, G_TYPE_STRING))
 			return values_wrong_kind(json, path, param, node, error);
 		value->text = json_node_dup_string(node);
-		return param->kind == PV_PARAM_STRING || values_parse_choice(json, path, value, error);
+		return param->kind == PV_PARAM_STRING ||
+		       values_parse_choice(json, path, value, error);
 	case PV_PARAM_INT:
-		return values_holds(node, G_TYPE_INT64) ? values_parse_int(json, path, node, value, error)
-							: values_wrong_kind(json, path, param, node, error);
+		return values_holds(node, G_TYPE_INT64)
+			   ? values_parse_int(json, path, node, value, error)
+			   : values_wrong_kind(json, path, param, node, error);
 	case PV_PARAM_BOOL:
 		if (!values_holds(node, G_TYPE_BOOLEAN))
 			return values_wrong_kind(json, path, param, node, error);
 		value->number = json_node_get_boolean(node);
 		return TRUE;
 	case PV_PARAM_LIST:
-		return JSON_NODE_HOLDS_ARRAY(node) ? values_parse_list(json, path, json_node_get_array(node), value, error)
-						   : values_wrong_kind(json, path, param, node, error);
+		return JSON_NODE_HOLDS_ARRAY(node)
+			   ? values_parse_list(json, path, json_node_get_array(node), value, error)
+			   : values_wrong_kind(json, path, param, node, error);
 	case PV_PARAM_SECRET:
-		return JSON_NODE_HOLDS_OBJECT(node) ? values_parse_secret(json, path, json_node_get_object(node), value, error)
-						    : values_wrong_kind(json, path, param, node, error);
+		return JSON_NODE_HOLDS_OBJECT(node)
+			   ? values_parse_secret(
+				 json, path, json_node_get_object(node), value, error)
+			   : values_wrong_kind(json, path, param, node, error);
 	case PV_PARAM_OBJECTS:
-		return JSON_NODE_HOLDS_ARRAY(node) ? values_parse_objects(json, path, node, value, error)
-						   : values_wrong_kind(json, path, param, node, error);
+		return JSON_NODE_HOLDS_ARRAY(node)
+			   ? values_parse_objects(json, path, node, value, error)
+			   : values_wrong_kind(json, path, param, node, error);
 	case PV_PARAM_OBJECT:
-		return JSON_NODE_HOLDS_OBJECT(node) ? values_parse_objects(json, path, node, value, error)
-						    : values_wrong_kind(json, path, param, node, error);
+		return JSON_NODE_HOLDS_OBJECT(node)
+			   ? values_parse_objects(json, path, node, value, error)
+			   : values_wrong_kind(json, path, param, node, error);
 	}
 	g_return_val_if_reached(FALSE);
 }
@@ -269,7 +297,8 @@ values_distance(const char *a, const char *b)
 }
 
 static void
-values_unknown_member(PvJson *json, const char *path, const char *name, const PvParam *params, GError **error)
+values_unknown_member(
+    PvJson *json, const char *path, const char *name, const PvParam *params, GError **error)
 {
 	const char *nearest = NULL;
 	guint best = 4;
@@ -284,7 +313,8 @@ values_unknown_member(PvJson *json, const char *path, const char *name, const Pv
 	}
 	g_autofree char *at = g_strdup_printf("%s.%s", path, name);
 	if (nearest != NULL)
-		pv_json_set_error(json, at, error, "unknown member \"%s\"; did you mean \"%s\"?", name, nearest);
+		pv_json_set_error(
+		    json, at, error, "unknown member \"%s\"; did you mean \"%s\"?", name, nearest);
 	else
 		pv_json_set_error(json, at, error, "unknown member \"%s\"", name);
 }
@@ -309,26 +339,32 @@ values_find_node(PvJson *json, const char *path)
 			char *rest = NULL;
 			guint64 i = g_ascii_strtoull(at + 1, &rest, 10);
 			at = rest + 1;
-			node = JSON_NODE_HOLDS_ARRAY(node) && i < json_array_get_length(json_node_get_array(node))
-			    ? json_array_get_element(json_node_get_array(node), (guint)i) : NULL;
+			node = JSON_NODE_HOLDS_ARRAY(node) &&
+				       i < json_array_get_length(json_node_get_array(node))
+				   ? json_array_get_element(json_node_get_array(node), (guint)i)
+				   : NULL;
 		} else {
 			const char *end = at + 1 + strcspn(at + 1, ".[");
 			g_autofree char *name = g_strndup(at + 1, (gsize)(end - at - 1));
 			at = end;
-			node = JSON_NODE_HOLDS_OBJECT(node) ? json_object_get_member(json_node_get_object(node), name) : NULL;
+			node = JSON_NODE_HOLDS_OBJECT(node)
+				   ? json_object_get_member(json_node_get_object(node), name)
+				   : NULL;
 		}
 	}
 	return node;
 }
 
 static gboolean
-values_check_members(PvJson *json, const char *path, JsonObject *object, const PvParam *params, const char *const *ignore, GError **error)
+values_check_members(PvJson *json, const char *path, JsonObject *object, const PvParam *params,
+    const char *const *ignore, GError **error)
 {
 	JsonObjectIter iter;
 	const char *name = NULL;
 	json_object_iter_init_ordered(&iter, object);
 	while (json_object_iter_next_ordered(&iter, &name, NULL)) {
-		if (values_find_param(params, name) != NULL || (ignore != NULL && g_strv_contains(ignore, name)))
+		if (values_find_param(params, name) != NULL ||
+		    (ignore != NULL && g_strv_contains(ignore, name)))
 			continue;
 		values_unknown_member(json, path, name, params, error);
 		return FALSE;
@@ -337,11 +373,13 @@ values_check_members(PvJson *json, const char *path, JsonObject *object, const P
 }
 
 PvValues *
-pv_values_parse(PvJson *json, const char *path, const PvParam *params, const char *const *ignore, GError **error)
+pv_values_parse(PvJson *json, const char *path, const PvParam *params, const char *const *ignore,
+    GError **error)
 {
 	JsonNode *node = values_find_node(json, path);
 	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node)) {
-		pv_json_set_error(json, path, error, "expected an object, got %s", node != NULL ? values_node_name(node) : "nothing");
+		pv_json_set_error(json, path, error, "expected an object, got %s",
+		    node != NULL ? values_node_name(node) : "nothing");
 		return NULL;
 	}
 	JsonObject *object = json_node_get_object(node);
@@ -357,14 +395,18 @@ pv_values_parse(PvJson *json, const char *path, const PvParam *params, const cha
 		g_autofree char *at = g_strdup_printf("%s.%s", path, param->name);
 		JsonNode *member = json_object_get_member(object, param->name);
 		g_ptr_array_add(values->values, value);
-		value->where = g_strdup_printf("%s:%u: %s", pv_json_get_name(json), pv_json_get_line(json, at), at);
+		value->where = g_strdup_printf(
+		    "%s:%u: %s", pv_json_get_name(json), pv_json_get_line(json, at), at);
 		if (member == NULL && param->fallback == NULL) {
-			pv_json_set_error(json, path, error, "\"%s\" is missing: %s", param->name, param->summary);
+			pv_json_set_error(json, path, error, "\"%s\" is missing: %s", param->name,
+			    param->summary);
 			return NULL;
 		}
 		/* null says what leaving it out says, where it may be left out without a default */
-		gboolean absent = member == NULL || (JSON_NODE_HOLDS_NULL(member) && g_strcmp0(param->fallback, "null") == 0);
-		if (absent ? !values_parse_fallback(value, error) : !values_parse_node(json, at, member, value, error))
+		gboolean absent = member == NULL || (JSON_NODE_HOLDS_NULL(member) &&
+							g_strcmp0(param->fallback, "null") == 0);
+		if (absent ? !values_parse_fallback(value, error)
+			   : !values_parse_node(json, at, member, value, error))
 			return NULL;
 	}
 	return g_steal_pointer(&values);
@@ -378,7 +420,8 @@ values_get(const PvValues *values, const char *name, guint kinds)
 		if (!g_str_equal(value->param->name, name))
 			continue;
 		if ((kinds & (1u << value->param->kind)) == 0)
-			g_error("parameter \"%s\" is %s and is read as something else", name, values_kind_name(value->param->kind));
+			g_error("parameter \"%s\" is %s and is read as something else", name,
+			    values_kind_name(value->param->kind));
 		return value;
 	}
 	g_error("no parameter \"%s\" in this table", name);
@@ -419,13 +462,15 @@ pv_values_get_list(const PvValues *values, const char *name)
 guint
 pv_values_get_count(const PvValues *values, const char *name)
 {
-	return values_get(values, name, 1u << PV_PARAM_OBJECTS | 1u << PV_PARAM_OBJECT)->objects->len;
+	return values_get(values, name, 1u << PV_PARAM_OBJECTS | 1u << PV_PARAM_OBJECT)
+	    ->objects->len;
 }
 
 const PvValues *
 pv_values_get_object(const PvValues *values, const char *name, guint i)
 {
-	const GPtrArray *objects = values_get(values, name, 1u << PV_PARAM_OBJECTS | 1u << PV_PARAM_OBJECT)->objects;
+	const GPtrArray *objects =
+	    values_get(values, name, 1u << PV_PARAM_OBJECTS | 1u << PV_PARAM_OBJECT)->objects;
 	return i < objects->len ? objects->pdata[i] : NULL;
 }
 
@@ -442,24 +487,28 @@ values_read_secret_file(const char *path, const char *where, GError **error)
 	struct stat info;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &info) != 0) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: read secret file %s: %s", where, path, g_strerror(errno));
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: read secret file %s: %s", where,
+		    path, g_strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return NULL;
 	}
-	const char *wrong = !S_ISREG(info.st_mode) ? "it is no regular file"
-	    : (info.st_mode & 077) != 0 ? "others may read it: chmod 600"
-	    : info.st_uid != 0 && info.st_uid != geteuid() ? "it belongs to another user"
-	    : info.st_size > SECRET_FILE_MAX_BYTES ? "it is larger than 64 KiB" : NULL;
+	const char *wrong = !S_ISREG(info.st_mode)	? "it is no regular file"
+			    : (info.st_mode & 077) != 0 ? "others may read it: chmod 600"
+			    : info.st_uid != 0 && info.st_uid != geteuid()
+				? "it belongs to another user"
+			    : info.st_size > SECRET_FILE_MAX_BYTES ? "it is larger than 64 KiB"
+								   : NULL;
 	if (wrong != NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: secret file %s: %s", where, path, wrong);
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "%s: secret file %s: %s", where, path, wrong);
 		close(fd);
 		return NULL;
 	}
 	gsize size = (gsize)info.st_size;
 	char *data = OPENSSL_zalloc(size + 1);
 	gsize length = 0;
-	for (gssize got = 1; got > 0 && length < size; length += got > 0 ? (gsize)got : 0)
+	for (gssize got = 1; got > 0 && length<size; length += got> 0 ? (gsize)got : 0)
 		got = read(fd, data + length, size - length);
 	close(fd);
 	if (length > 0 && data[length - 1] == '\n')
@@ -469,7 +518,8 @@ values_read_secret_file(const char *path, const char *where, GError **error)
 	PvSecret *secret = length > 0 ? pv_secret_new(data, (gssize)length) : NULL;
 	OPENSSL_clear_free(data, size + 1);
 	if (secret == NULL)
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: secret file %s is empty", where, path);
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "%s: secret file %s is empty", where, path);
 	return secret;
 }
 
@@ -478,25 +528,31 @@ pv_values_dup_secret(const PvValues *values, const char *name, GError **error)
 {
 	const Value *value = values_get(values, name, 1u << PV_PARAM_SECRET);
 	if (!value->present) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: no secret is given", value->where);
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "%s: no secret is given", value->where);
 		return NULL;
 	}
 	if (g_str_equal(value->reference, "file")) {
-		g_autofree char *path = g_path_is_absolute(value->text) ? g_strdup(value->text) : g_build_filename(values->folder, value->text, NULL);
+		g_autofree char *path = g_path_is_absolute(value->text)
+					    ? g_strdup(value->text)
+					    : g_build_filename(values->folder, value->text, NULL);
 		return values_read_secret_file(path, value->where, error);
 	}
 	if (g_str_equal(value->reference, "credential")) {
 		const char *folder = g_getenv("CREDENTIALS_DIRECTORY");
 		if (folder == NULL || strchr(value->text, '/') != NULL || *value->text == '.') {
-			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: credential \"%s\": %s", value->where, value->text,
-			    folder == NULL ? "systemd passed none: add LoadCredential= to the unit" : "this is no credential's name");
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: credential \"%s\": %s",
+			    value->where, value->text,
+			    folder == NULL ? "systemd passed none: add LoadCredential= to the unit"
+					   : "this is no credential's name");
 			return NULL;
 		}
 		g_autofree char *path = g_build_filename(folder, value->text, NULL);
 		return values_read_secret_file(path, value->where, error);
 	}
 	if (values->find == NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: secret \"%s\": the store is not open here", value->where, value->text);
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: secret \"%s\": the store is not open here", value->where, value->text);
 		return NULL;
 	}
 	PvSecret *secret = values->find(values->find_data, value->text, error);
@@ -508,12 +564,17 @@ pv_values_dup_secret(const PvValues *values, const char *name, GError **error)
 static gboolean
 params_check_one(const PvParam *param, const PvParam *params, const char *owner, GError **error)
 {
-	if (values_find_param(params, param->name) != param || strspn(param->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(param->name)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: parameter \"%s\": names are lower case and unique", owner, param->name);
+	if (values_find_param(params, param->name) != param ||
+	    strspn(param->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(param->name)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: parameter \"%s\": names are lower case and unique", owner, param->name);
 		return FALSE;
 	}
-	if (param->kind > PV_PARAM_OBJECT || param->summary == NULL || (param->kind == PV_PARAM_CHOICE && param->choices == NULL)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: parameter \"%s\": kind, summary or choices are missing", owner, param->name);
+	if (param->kind > PV_PARAM_OBJECT || param->summary == NULL ||
+	    (param->kind == PV_PARAM_CHOICE && param->choices == NULL)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: parameter \"%s\": kind, summary or choices are missing", owner,
+		    param->name);
 		return FALSE;
 	}
 	if (param->fallback != NULL) {
@@ -532,7 +593,8 @@ gboolean
 pv_params_check(const PvParam *params, const char *owner, GError **error)
 {
 	for (const PvParam *param = params; param != NULL && param->name != NULL; param++)
-		if ((param->fields != NULL && !pv_params_check(param->fields, owner, error)) || !params_check_one(param, params, owner, error))
+		if ((param->fields != NULL && !pv_params_check(param->fields, owner, error)) ||
+		    !params_check_one(param, params, owner, error))
 			return FALSE;
 	return TRUE;
 }

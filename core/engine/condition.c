@@ -15,9 +15,9 @@ typedef enum {
 
 struct PvCondition {
 	ConditionKind kind;
-	char *name;                /* owned; TEST */
-	const char *operation;     /* constant; TEST; NULL: bare name */
-	char *literal;             /* owned; TEST with an operator */
+	char *name; /* owned; TEST */
+	const char *operation; /* constant; TEST; NULL: bare name */
+	char *literal; /* owned; TEST with an operator */
 	PvCondition *left, *right; /* owned; NOT has left only */
 };
 
@@ -43,7 +43,8 @@ pv_condition_free(PvCondition *condition)
 static gpointer
 condition_fail(ConditionParser *parser, const char *what)
 {
-	g_set_error(parser->error, PV_ERROR, PV_ERROR_CONFIG, "condition \"%s\": column %u: %s", parser->text, (guint)(parser->at - parser->text) + 1, what);
+	g_set_error(parser->error, PV_ERROR, PV_ERROR_CONFIG, "condition \"%s\": column %u: %s",
+	    parser->text, (guint)(parser->at - parser->text) + 1, what);
 	return NULL;
 }
 
@@ -90,8 +91,11 @@ static PvCondition *
 condition_parse_test(ConditionParser *parser)
 {
 	static const char *const operators[] = { "==", "!=", "<=", ">=", "<", ">" };
-	gsize length = strspn(parser->at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-	gsize prefix = g_str_has_prefix(parser->at, "device.") ? 7 : g_str_has_prefix(parser->at, "site.") ? 5 : 0;
+	gsize length =
+	    strspn(parser->at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	gsize prefix = g_str_has_prefix(parser->at, "device.") ? 7
+		       : g_str_has_prefix(parser->at, "site.") ? 5
+							       : 0;
 	if (prefix == 0 || length <= prefix)
 		return condition_fail(parser, "expected a name that begins with device. or site.");
 	g_autoptr(PvCondition) test = condition_new(CONDITION_TEST, NULL, NULL);
@@ -165,7 +169,8 @@ pv_condition_parse(const char *text, GError **error)
 {
 	ConditionParser parser = { .text = text, .at = text, .error = error };
 	if (strlen(text) > CONDITION_MAX_LENGTH) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "condition is longer than %d characters", CONDITION_MAX_LENGTH);
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "condition is longer than %d characters", CONDITION_MAX_LENGTH);
 		return NULL;
 	}
 	g_autoptr(PvCondition) condition = condition_parse_or(&parser);
@@ -186,7 +191,8 @@ condition_compare(const char *a, const char *b)
 		return strcmp(a, b);
 	while (*a != '\0' || *b != '\0') {
 		char *a_end = NULL, *b_end = NULL;
-		guint64 left = g_ascii_strtoull(a, &a_end, 10), right = g_ascii_strtoull(b, &b_end, 10);
+		guint64 left = g_ascii_strtoull(a, &a_end, 10),
+			right = g_ascii_strtoull(b, &b_end, 10);
 		if (left != right)
 			return left < right ? -1 : 1;
 		if ((a_end == a && *a != '\0') || (b_end == b && *b != '\0'))
@@ -201,7 +207,8 @@ static gboolean
 condition_test(const PvCondition *test, const char *value)
 {
 	if (test->operation == NULL)
-		return value != NULL && *value != '\0' && !g_str_equal(value, "0") && !g_str_equal(value, "false");
+		return value != NULL && *value != '\0' && !g_str_equal(value, "0") &&
+		       !g_str_equal(value, "false");
 	/* what is not there differs from everything and is in no order with anything */
 	if (value == NULL)
 		return g_str_equal(test->operation, "!=");
@@ -223,15 +230,18 @@ pv_condition_eval(const PvCondition *condition, PvConditionLookup lookup, gpoint
 	case CONDITION_NOT:
 		return !pv_condition_eval(condition->left, lookup, data);
 	case CONDITION_AND:
-		return pv_condition_eval(condition->left, lookup, data) && pv_condition_eval(condition->right, lookup, data);
+		return pv_condition_eval(condition->left, lookup, data) &&
+		       pv_condition_eval(condition->right, lookup, data);
 	case CONDITION_OR:
-		return pv_condition_eval(condition->left, lookup, data) || pv_condition_eval(condition->right, lookup, data);
+		return pv_condition_eval(condition->left, lookup, data) ||
+		       pv_condition_eval(condition->right, lookup, data);
 	}
 	g_return_val_if_reached(FALSE);
 }
 
 void
-pv_condition_foreach(const PvCondition *condition, void (*func)(const char *name, gpointer data), gpointer data)
+pv_condition_foreach(
+    const PvCondition *condition, void (*func)(const char *name, gpointer data), gpointer data)
 {
 	if (condition->kind == CONDITION_TEST) {
 		func(condition->name, data);

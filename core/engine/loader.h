@@ -16,7 +16,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvLoader, pv_loader_free)
 /* Loads one plugin by name after the trust checks on file and folders (owner root or this user, not writable by
  * others, regular file). PV_ERROR_CONFIG: not found (with the folders), untrusted (who may write), other ABI (both
  * numbers), no pv_plugin, name differs from the file's, type already taken (by which plugin), bad tables. */
-const PvPlugin *pv_loader_load(PvLoader *loader, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+const PvPlugin *pv_loader_load(
+    PvLoader *loader, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* names of the *.so in the path, sorted, loaded or not; free with g_strfreev() */
 char **pv_loader_list(PvLoader *loader);
 GPtrArray *pv_loader_get_plugins(PvLoader *loader); /* of PvPlugin, in load order; lent */

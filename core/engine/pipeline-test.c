@@ -7,7 +7,7 @@
 /* The loader, conditions and pipelines, with the modules of tests/modules. */
 
 typedef struct {
-	char *dir;        /* a folder with copies of the built modules */
+	char *dir; /* a folder with copies of the built modules */
 	PvLoader *loader;
 } Fixture;
 
@@ -15,18 +15,21 @@ static void
 fixture_copy(Fixture *fixture, const char *module)
 {
 	g_autofree char *base = g_strconcat(module, ".so", NULL);
-	g_autofree char *from = g_test_build_filename(G_TEST_BUILT, "tests", "modules", ".libs", base, NULL);
+	g_autofree char *from =
+	    g_test_build_filename(G_TEST_BUILT, "tests", "modules", ".libs", base, NULL);
 	g_autofree char *to = g_build_filename(fixture->dir, base, NULL);
 	g_autofree char *data = NULL;
 	gsize length = 0;
 	g_assert_true(g_file_get_contents(from, &data, &length, NULL));
-	g_assert_true(g_file_set_contents_full(to, data, (gssize)length, G_FILE_SET_CONTENTS_NONE, 0700, NULL));
+	g_assert_true(g_file_set_contents_full(
+	    to, data, (gssize)length, G_FILE_SET_CONTENTS_NONE, 0700, NULL));
 }
 
 static void
 fixture_set_up(Fixture *fixture, gconstpointer unused)
 {
-	static const char *const modules[] = { "good", "twin", "old", "new", "abi", "nosymbol", "misnamed", "incomplete" };
+	static const char *const modules[] = { "good", "twin", "old", "new", "abi", "nosymbol",
+		"misnamed", "incomplete" };
 	fixture->dir = g_dir_make_tmp("pv-loader-XXXXXX", NULL);
 	for (guint i = 0; i < G_N_ELEMENTS(modules); i++)
 		fixture_copy(fixture, modules[i]);
@@ -88,7 +91,8 @@ loader_test_sizes(Fixture *fixture, gconstpointer unused)
 static void
 loader_test_bad(Fixture *fixture, gconstpointer unused)
 {
-	g_autofree char *abi = g_strdup_printf("was built for plugin ABI %d, this is ABI %d", PV_PLUGIN_ABI + 1, PV_PLUGIN_ABI);
+	g_autofree char *abi = g_strdup_printf(
+	    "was built for plugin ABI %d, this is ABI %d", PV_PLUGIN_ABI + 1, PV_PLUGIN_ABI);
 	assert_load_fails(fixture, "abi", abi);
 	assert_load_fails(fixture, "nosymbol", "has no pv_plugin");
 	assert_load_fails(fixture, "misnamed", "calls itself \"another\"");
@@ -150,7 +154,9 @@ static const ConditionCase condition_cases[] = {
 static const char *
 condition_lookup(gpointer data, const char *name)
 {
-	static const char *const known[][2] = { { "device.wireless", "true" }, { "device.zero", "0" }, { "device.amt.version", "11.10" }, { "site.name", "head office" } };
+	static const char *const known[][2] = { { "device.wireless", "true" },
+		{ "device.zero", "0" }, { "device.amt.version", "11.10" },
+		{ "site.name", "head office" } };
 	for (guint i = 0; i < G_N_ELEMENTS(known); i++)
 		if (g_str_equal(known[i][0], name))
 			return known[i][1];
@@ -205,7 +211,8 @@ pipeline_test_case(Fixture *fixture, gconstpointer data)
 	g_hash_table_add(variables, (gpointer) "a");
 	g_assert_nonnull(pv_loader_load(fixture->loader, "good", NULL));
 	g_assert_true(g_file_set_contents(path, row->text, -1, NULL));
-	g_autoptr(PvPipeline) pipeline = pv_pipeline_load(path, fixture->loader, variables, NULL, &error);
+	g_autoptr(PvPipeline) pipeline =
+	    pv_pipeline_load(path, fixture->loader, variables, NULL, &error);
 	if (row->error == NULL) {
 		g_assert_no_error(error);
 		g_assert_cmpuint(pipeline->stages->len, ==, 2);
@@ -224,10 +231,14 @@ pipeline_test_settings(Fixture *fixture, gconstpointer unused)
 	g_autofree char *path = g_build_filename(fixture->dir, "p.json", NULL);
 	g_assert_nonnull(pv_loader_load(fixture->loader, "old", NULL));
 	g_assert_true(g_file_set_contents(path,
-	    "{\"pipeline\": \"p\", \"retries\": 7, \"stages\": [{\"stage\": \"old-first\"}, {\"stage\": \"old-second\", \"timeout\": 5, \"retries\": 0}]}", -1, NULL));
-	g_autoptr(PvPipeline) pipeline = pv_pipeline_load(path, fixture->loader, NULL, NULL, &error);
+	    "{\"pipeline\": \"p\", \"retries\": 7, \"stages\": [{\"stage\": \"old-first\"}, "
+	    "{\"stage\": \"old-second\", \"timeout\": 5, \"retries\": 0}]}",
+	    -1, NULL));
+	g_autoptr(PvPipeline) pipeline =
+	    pv_pipeline_load(path, fixture->loader, NULL, NULL, &error);
 	g_assert_no_error(error);
-	const PvPipelineStage *first = pipeline->stages->pdata[0], *second = pipeline->stages->pdata[1];
+	const PvPipelineStage *first = pipeline->stages->pdata[0],
+			      *second = pipeline->stages->pdata[1];
 	g_assert_cmpuint(first->timeout_sec, ==, 7); /* the plugin's own */
 	g_assert_cmpuint(first->retries, ==, 7);
 	g_assert_cmpuint(second->timeout_sec, ==, 5);
@@ -240,18 +251,25 @@ int
 main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
-	g_test_add("/engine/loader/good", Fixture, NULL, fixture_set_up, loader_test_good, fixture_tear_down);
-	g_test_add("/engine/loader/sizes", Fixture, NULL, fixture_set_up, loader_test_sizes, fixture_tear_down);
-	g_test_add("/engine/loader/bad", Fixture, NULL, fixture_set_up, loader_test_bad, fixture_tear_down);
-	g_test_add("/engine/loader/untrusted", Fixture, NULL, fixture_set_up, loader_test_untrusted, fixture_tear_down);
-	g_test_add("/engine/pipeline/settings", Fixture, NULL, fixture_set_up, pipeline_test_settings, fixture_tear_down);
+	g_test_add("/engine/loader/good", Fixture, NULL, fixture_set_up, loader_test_good,
+	    fixture_tear_down);
+	g_test_add("/engine/loader/sizes", Fixture, NULL, fixture_set_up, loader_test_sizes,
+	    fixture_tear_down);
+	g_test_add("/engine/loader/bad", Fixture, NULL, fixture_set_up, loader_test_bad,
+	    fixture_tear_down);
+	g_test_add("/engine/loader/untrusted", Fixture, NULL, fixture_set_up, loader_test_untrusted,
+	    fixture_tear_down);
+	g_test_add("/engine/pipeline/settings", Fixture, NULL, fixture_set_up,
+	    pipeline_test_settings, fixture_tear_down);
 	for (guint i = 0; i < G_N_ELEMENTS(condition_cases); i++) {
 		g_autofree char *path = g_strdup_printf("/engine/condition/%u", i);
 		g_test_add_data_func(path, &condition_cases[i], condition_test_case);
 	}
 	for (guint i = 0; i < G_N_ELEMENTS(pipeline_cases); i++) {
-		g_autofree char *path = g_strconcat("/engine/pipeline/", pipeline_cases[i].name, NULL);
-		g_test_add(path, Fixture, &pipeline_cases[i], fixture_set_up, pipeline_test_case, fixture_tear_down);
+		g_autofree char *path =
+		    g_strconcat("/engine/pipeline/", pipeline_cases[i].name, NULL);
+		g_test_add(path, Fixture, &pipeline_cases[i], fixture_set_up, pipeline_test_case,
+		    fixture_tear_down);
 	}
 	return g_test_run();
 }

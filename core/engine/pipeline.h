@@ -13,31 +13,33 @@ G_BEGIN_DECLS
  * Names begin with "device." or "site.". Depth at most 16. */
 typedef struct PvCondition PvCondition;
 typedef const char *(*PvConditionLookup)(gpointer data, const char *name); /* NULL: not there */
-PvCondition *pv_condition_parse(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* error names the column */
+PvCondition *pv_condition_parse(
+    const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* error names the column */
 gboolean pv_condition_eval(const PvCondition *condition, PvConditionLookup lookup, gpointer data);
 void pv_condition_free(PvCondition *condition);
 /* calls @func with every name in it */
-void pv_condition_foreach(const PvCondition *condition, void (*func)(const char *name, gpointer data), gpointer data);
+void pv_condition_foreach(
+    const PvCondition *condition, void (*func)(const char *name, gpointer data), gpointer data);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvCondition, pv_condition_free)
 
 /* One stage of a pipeline with its parameters. */
 typedef struct {
-	const PvStage *stage;      /* borrowed from the loader */
-	const PvPlugin *plugin;    /* likewise */
-	PvValues *values;          /* owned */
-	PvCondition *when;         /* owned; NULL: always */
-	char *when_text;           /* owned; NULL: always */
-	guint timeout_sec;         /* for the whole stage, waits included */
-	guint retries;             /* failed tries that are repeated */
-	guint retry_sec;           /* first wait; doubles, with jitter, up to 15 min */
-	char *where;               /* owned: "FILE:LINE: $.stages[3]" */
+	const PvStage *stage; /* borrowed from the loader */
+	const PvPlugin *plugin; /* likewise */
+	PvValues *values; /* owned */
+	PvCondition *when; /* owned; NULL: always */
+	char *when_text; /* owned; NULL: always */
+	guint timeout_sec; /* for the whole stage, waits included */
+	guint retries; /* failed tries that are repeated */
+	guint retry_sec; /* first wait; doubles, with jitter, up to 15 min */
+	char *where; /* owned: "FILE:LINE: $.stages[3]" */
 } PvPipelineStage;
 
 /* Immutable once loaded, reference-counted. */
 typedef struct {
 	char *name;
 	char *file;
-	GPtrArray *stages;         /* of PvPipelineStage */
+	GPtrArray *stages; /* of PvPipelineStage */
 	gatomicrefcount references;
 } PvPipeline;
 
@@ -50,7 +52,8 @@ typedef struct {
  * "timeout", "retries", "retry-wait" and its parameters. Checks stages, parameters, conditions, and the order of needs and
  * provides (a fact provided only by a stage with a condition is good enough for a stage with the same condition).
  */
-PvPipeline *pv_pipeline_load(const char *path, PvLoader *loader, GHashTable *variables, const char *const *facts, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+PvPipeline *pv_pipeline_load(const char *path, PvLoader *loader, GHashTable *variables,
+    const char *const *facts, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvPipeline *pv_pipeline_ref(PvPipeline *pipeline);
 void pv_pipeline_unref(PvPipeline *pipeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvPipeline, pv_pipeline_unref)

@@ -8,10 +8,11 @@ G_BEGIN_DECLS
 
 /* What a dry run found out about one stage. */
 typedef struct {
-	const char *stage;      /* type; borrowed */
-	const char *outcome;    /* "changes", "already", "skipped", "unknown" (cannot be told before earlier stages have run), "failed" */
-	char *text;             /* reason; NULL: none */
-	PvPlan *plan;           /* NULL: none */
+	const char *stage; /* type; borrowed */
+	const char *
+	    outcome; /* "changes", "already", "skipped", "unknown" (cannot be told before earlier stages have run), "failed" */
+	char *text; /* reason; NULL: none */
+	PvPlan *plan; /* NULL: none */
 } PvStagePlan;
 
 /**
@@ -21,25 +22,27 @@ typedef struct {
  *
  * Returns: (transfer container): GPtrArray of PvStagePlan; NULL when the device cannot be planned at all.
  */
-GPtrArray *pv_engine_plan(PvSite *site, const PvDeviceRow *row, const PvPipeline *pipeline, const char *trace_dir, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *pv_engine_plan(PvSite *site, const PvDeviceRow *row, const PvPipeline *pipeline,
+    const char *trace_dir, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Puts a job into the store. G_IO_ERROR_EXISTS: the device has an unfinished one, which will go on. */
-gboolean pv_engine_enqueue(PvSite *site, const char *uuid, const char *pipeline, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean pv_engine_enqueue(
+    PvSite *site, const char *uuid, const char *pipeline, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 typedef enum {
-	PV_RUNNER_JOB_STARTED,   /* taken up, at .stage */
+	PV_RUNNER_JOB_STARTED, /* taken up, at .stage */
 	PV_RUNNER_STAGE_STARTED,
-	PV_RUNNER_PROGRESS,      /* .text */
-	PV_RUNNER_STAGE_ENDED,   /* .outcome, .text */
-	PV_RUNNER_JOB_PARKED,    /* .text, .due_usec */
-	PV_RUNNER_JOB_ENDED,     /* .outcome "done", "failed", "cancelled"; .text */
+	PV_RUNNER_PROGRESS, /* .text */
+	PV_RUNNER_STAGE_ENDED, /* .outcome, .text */
+	PV_RUNNER_JOB_PARKED, /* .text, .due_usec */
+	PV_RUNNER_JOB_ENDED, /* .outcome "done", "failed", "cancelled"; .text */
 } PvRunnerEventKind;
 
 typedef struct {
 	PvRunnerEventKind kind;
 	gint64 job;
 	const char *uuid, *name, *stage, *outcome, *text;
-	guint index, count;      /* of the stage, of stages */
+	guint index, count; /* of the stage, of stages */
 	gint64 due_usec;
 } PvRunnerEvent;
 

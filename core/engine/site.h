@@ -10,49 +10,49 @@ G_BEGIN_DECLS
 /* A pair to try when the device asks for a login and its own password is not known. */
 typedef struct {
 	char *user;
-	PvValues *values;      /* with the SECRET parameter "password"; lent by the site */
+	PvValues *values; /* with the SECRET parameter "password"; lent by the site */
 } PvCandidate;
 
 typedef struct {
 	char *name;
-	char *pipeline;        /* name of a pipeline of the site */
-	PvTlsPolicy tls;       /* "tls": "modern" or "legacy" */
+	char *pipeline; /* name of a pipeline of the site */
+	PvTlsPolicy tls; /* "tls": "modern" or "legacy" */
 } PvGroup;
 
 /* One deployment: site.json and what it names, open. Immutable after pv_site_open() but for the store's contents. */
 typedef struct {
 	char *file;
 	PvJson *json;
+	PvValues *values; /* of the members that every site has */
 	PvLoader *loader;
 	const PvStore *store_provider;
 	PvValues *store_values;
-	char *key_source;               /* for pv_key_load() */
-	PvDb *db;                       /* NULL: opened without the store */
-	const PvDirectory *directory;   /* NULL: none */
+	char *key_source; /* for pv_key_load() */
+	PvDb *db; /* NULL: opened without the store */
+	const PvDirectory *directory; /* NULL: none */
 	PvValues *directory_values;
 	gpointer directory_handle;
-	const PvCa *ca;                 /* NULL: none */
+	const PvCa *ca; /* NULL: none */
 	PvValues *ca_values;
 	gpointer ca_handle;
-	PvTrust *trust;                 /* the CA's chain; NULL: no CA */
-	GPtrArray *identities;          /* of PvIdentity: provisioning certificates */
-	GPtrArray *candidates;          /* of PvCandidate */
-	GHashTable *variables;          /* char* -> char*: "variables" of the site, site.X in conditions */
-	GHashTable *groups;             /* char* -> PvGroup */
+	PvTrust *trust; /* the CA's chain; NULL: no CA */
+	GPtrArray *identities; /* of PvIdentity: provisioning certificates */
+	GPtrArray *candidates; /* of PvCandidate */
+	GHashTable *variables; /* char* -> char*: "variables" of the site, site.X in conditions */
+	GHashTable *groups; /* char* -> PvGroup */
 	char *default_pipeline;
-	GHashTable *pipelines;          /* char* -> PvPipeline */
-	char *dns_suffix;               /* suffix the devices get from DHCP option 15; NULL: that of the FQDN */
-	char *listen_address;           /* hello listener; default "0.0.0.0" */
-	guint listen_port;              /* 9971 */
-	guint device_port;              /* 16993 */
-	guint workers;                  /* threads; default 64 */
-	guint login_attempts;           /* at most, per job and device; default 4, below the firmware's 10 */
+	GHashTable *pipelines; /* char* -> PvPipeline */
+	char *dns_suffix; /* suffix the devices get from DHCP option 15; NULL: that of the FQDN */
+	char *listen_address; /* hello listener; default "0.0.0.0" */
+	guint listen_port; /* 9971 */
+	guint device_port; /* 16993 */
+	guint workers; /* threads; default 64 */
+	guint login_attempts; /* at most, per job and device; default 4, below the firmware's 10 */
 	guint connect_msec, request_msec;
-	guint commit_wait_sec;          /* pause after CommitChanges before dialling; default 5 */
 } PvSite;
 
 typedef enum {
-	PV_SITE_CONFIG_ONLY = 1 << 0,   /* parse and check; open neither store, directory nor CA */
+	PV_SITE_CONFIG_ONLY = 1 << 0, /* parse and check; open neither store, directory nor CA */
 } PvSiteFlags;
 
 /**
@@ -62,7 +62,8 @@ typedef enum {
  *
  * Relative paths in the file are relative to its folder. PV_ERROR_CONFIG with file, line and path.
  */
-PvSite *pv_site_open(const char *path, const char *actor, PvSiteFlags flags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+PvSite *pv_site_open(const char *path, const char *actor, PvSiteFlags flags,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void pv_site_free(PvSite *site);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSite, pv_site_free)
 

@@ -27,6 +27,9 @@ typedef struct PvIdentity PvIdentity;
  * missing issuer (by name) apart: PV_ERROR_CONFIG.
  */
 PvIdentity *pv_identity_load(const char *path, const char *key_path, PvSecret *password, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same from what is in memory: @certificates in any order, leaf being the one the key fits; a chain with a gap is
+ * taken as far as it goes. @name: where it comes from, for messages. Objects are referenced. */
+PvIdentity *pv_identity_new(const char *name, STACK_OF(X509) *certificates, EVP_PKEY *key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvIdentity *pv_identity_ref(PvIdentity *identity);
 void pv_identity_unref(PvIdentity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvIdentity, pv_identity_unref)
@@ -48,6 +51,12 @@ X509_STORE *pv_trust_get_store(PvTrust *trust); /* lent */
 char *pv_tls_dup_openssl_error(void);
 /* lower case hex SHA-256 of the DER. (transfer full) */
 char *pv_tls_dup_fingerprint(X509 *certificate);
+
+/* one line of an X.509 name, "CN=amt.example.com,O=Example". (transfer full) */
+char *pv_tls_dup_name(const X509_NAME *name);
+/* whether a signature and key of the certificate are what MODERN takes: 112 bits, no MD5 or SHA-1; names what is not.
+ * The signature of a self-signed one is not looked at: nothing rests on it. */
+gboolean pv_tls_check_strength(X509 *certificate, GError **error);
 
 /* Once, before the first thread: curl, OpenSSL (with its secure heap), libxml2. */
 void pv_net_init(void);

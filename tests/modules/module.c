@@ -46,16 +46,29 @@ typedef struct {
 	gpointer more;
 } NewStage;
 static const NewStage stages[] = {
-	{ { .type = "new-first", .summary = "test", .plan = module_plan, .apply = module_apply }, NULL },
-	{ { .type = "new-second", .summary = "test", .plan = module_plan, .apply = module_apply }, NULL },
+	{ { .type = "new-first", .summary = "test", .plan = module_plan, .apply = module_apply },
+	    NULL },
+	{ { .type = "new-second", .summary = "test", .plan = module_plan, .apply = module_apply },
+	    NULL },
 	{ { NULL }, NULL },
 };
 #elif defined MODULE_INCOMPLETE
-static const PvStage stages[] = { { .type = "incomplete", .summary = "test", .plan = module_plan }, { NULL } };
+static const PvStage stages[] = { { .type = "incomplete", .summary = "test", .plan = module_plan },
+	{ NULL } };
 #else
 static const PvStage stages[] = {
-	{ .type = "first", .summary = "provides", .params = params, .provides = first_provides, .plan = module_plan, .apply = module_apply },
-	{ .type = "second", .summary = "needs", .params = params, .needs = second_needs, .plan = module_plan, .apply = module_apply },
+	{ .type = "first",
+	    .summary = "provides",
+	    .params = params,
+	    .provides = first_provides,
+	    .plan = module_plan,
+	    .apply = module_apply },
+	{ .type = "second",
+	    .summary = "needs",
+	    .params = params,
+	    .needs = second_needs,
+	    .plan = module_plan,
+	    .apply = module_apply },
 	{ NULL },
 };
 #endif

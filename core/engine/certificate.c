@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine/job-private.h"
+
+#include <string.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+/* AMT_PublicKeyCertificate.X509Certificate is uint8[4100] (Intel AMT SDK, AMT_PublicKeyCertificate) */
+#define CERTIFICATE_MAX_BYTES 4100
+/* how far a CA's clock may be ahead of ours */
+#define CERTIFICATE_SKEW_SEC 300
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509, X509_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_REQ, X509_REQ_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
+
+void
+pv_ca_reply_clear(PvCaReply *reply)
+{
+	g_clear_pointer(&reply->certificate, g_bytes_unref);
+	g_clear_pointer(&reply->cookie, g_free);
+	g_clear_pointer(&reply->text, g_free);
+}
+
+void
+pv_ca_preparation_clear(PvCaPreparation *preparation)
+{
+	g_clear_pointer(&preparation->template_extension, g_free);
+	g_clear_pointer(&preparation->challenge, pv_secret_unref);
+}
+
+void
+pv_account_free(PvAccount *account)
+{
+	if (account == NULL)
+		return;
+	g_free(account->dn);
+	g_free(account->account);
+	g_free(account->sid);
+	g_free(account->fqdn);
+	g_free(account->realm);
+	g_free(account->salt);
+	g_strfreev(account->spns);
+	g_strfreev(account->groups);
+	g_free(account);
+}
+
+static X509 *
+certificate_parse(GBytes *der, GError **error)
+{
+	gsize size = 0;
+	const guint8 *data = g_bytes_get_data(der, &size);
+	const guint8 *end = data;
+	if (size > CERTIFICATE_MAX_BYTES) {
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate has %" G_GSIZE_FORMAT
+		    " bytes, AMT takes %d at most: use a smaller key or fewer extensions",
+		    size, CERTIFICATE_MAX_BYTES);
+		return NULL;
+	}
+	g_autoptr(X509) certificate = d2i_X509(NULL, &end, (long)size);
+	ERR_clear_error();
+	if (certificate == NULL || end != data + size) {
+		g_set_error_literal(
+		    error, PV_ERROR, PV_ERROR_PROTOCOL, "certificate is not one in DER");
+		return NULL;
+	}
+	return g_steal_pointer(&certificate);
+}
+
+static gboolean
+certificate_check_name(X509 *certificate, const PvCertRequest *request, GError **error)
+{
+	char common_name[256] = "";
+	(void)X509_NAME_get_text_by_NID(
+	    X509_get_subject_name(certificate), NID_commonName, common_name, sizeof common_name);
+	if (g_ascii_strcasecmp(common_name, request->common_name) != 0) {
+		g_autofree char *printable = g_strescape(common_name, NULL);
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate is for \"%s\", not for \"%s\"", printable, request->common_name);
+		return FALSE;
+	}
+	for (guint i = 0; request->dns_names != NULL && request->dns_names[i] != NULL; i++) {
+		if (X509_check_host(certificate, request->dns_names[i], 0,
+			X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1)
+			continue;
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate lacks the name %s among its alternative names",
+		    request->dns_names[i]);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean
+certificate_has_eku(X509 *certificate, const char *oid)
+{
+	g_autofree char *list = NULL;
+	EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(certificate, NID_ext_key_usage, NULL, NULL);
+	gboolean found = FALSE;
+	for (int i = 0; usages != NULL && i < sk_ASN1_OBJECT_num(usages); i++) {
+		char text[80];
+		OBJ_obj2txt(text, sizeof text, sk_ASN1_OBJECT_value(usages, i), 1);
+		found = found || g_str_equal(text, oid);
+	}
+	EXTENDED_KEY_USAGE_free(usages);
+	return found;
+}
+
+static gboolean
+certificate_check_dates(X509 *certificate, guint days_left, gint64 now, GError **error)
+{
+	time_t soon = (time_t)now + CERTIFICATE_SKEW_SEC;
+	time_t then = (time_t)(now + (gint64)days_left * 86400);
+	if (X509_cmp_time(X509_get0_notBefore(certificate), &soon) >= 0) {
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate is not valid yet: compare the CA's clock");
+		return FALSE;
+	}
+	if (X509_cmp_time(X509_get0_notAfter(certificate), &then) <= 0) {
+		if (days_left > 0)
+			g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+			    "certificate expires within %u days", days_left);
+		else
+			g_set_error_literal(
+			    error, PV_ERROR, PV_ERROR_REJECTED, "certificate has expired");
+		return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean
+pv_certificate_check(const PvCertRequest *request, GBytes *der, EVP_PKEY *key, PvTrust *trust,
+    guint days_left, gint64 now, GError **error)
+{
+	g_autoptr(X509) certificate = certificate_parse(der, error);
+	if (certificate == NULL)
+		return FALSE;
+	if (key != NULL && EVP_PKEY_eq(X509_get0_pubkey(certificate), key) != 1) {
+		ERR_clear_error();
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate holds another key than the request: it is somebody else's");
+		return FALSE;
+	}
+	if (!certificate_check_name(certificate, request, error))
+		return FALSE;
+	for (guint i = 0; request->ekus != NULL && request->ekus[i] != NULL; i++) {
+		if (certificate_has_eku(certificate, request->ekus[i]))
+			continue;
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate lacks the extended key usage %s: mend the template",
+		    request->ekus[i]);
+		return FALSE;
+	}
+	if (X509_check_ca(certificate) != 0 &&
+	    (X509_get_extension_flags(certificate) & EXFLAG_CA) != 0) {
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate is one of a CA: a device must not have it");
+		return FALSE;
+	}
+	if (!certificate_check_dates(certificate, days_left, now, error))
+		return FALSE;
+	return trust == NULL ||
+	       pv_trust_verify(trust, certificate, NULL, NULL, PV_TLS_MODERN, error);
+}
+
+static EVP_PKEY *
+certificate_dup_csr_key(GBytes *csr_der, GError **error)
+{
+	gsize size = 0;
+	const guint8 *data = g_bytes_get_data(csr_der, &size);
+	g_autoptr(X509_REQ) csr = d2i_X509_REQ(NULL, &data, (long)size);
+	EVP_PKEY *key = csr != NULL ? X509_REQ_get_pubkey(csr) : NULL;
+	ERR_clear_error();
+	if (key == NULL)
+		g_set_error_literal(
+		    error, PV_ERROR, PV_ERROR_PROTOCOL, "certificate request is not one in DER");
+	return key;
+}
+
+static gboolean
+certificate_has_ca(PvJob *job, GError **error)
+{
+	if (job->site->ca != NULL)
+		return TRUE;
+	g_set_error(
+	    error, PV_ERROR, PV_ERROR_CONFIG, "%s: the site has no \"ca\"", job->site->file);
+	return FALSE;
+}
+
+gboolean
+pv_job_prepare_certificate(
+    PvJob *job, const PvCertRequest *request, PvCaPreparation *preparation, GError **error)
+{
+	if (!certificate_has_ca(job, error))
+		return FALSE;
+	if (job->site->ca->prepare == NULL)
+		return TRUE;
+	return job->site->ca->prepare(
+	    job->site->ca_handle, request, preparation, job->cancellable, error);
+}
+
+/* The fact that keeps a CA's cookie while the request is pending. */
+static char *
+certificate_dup_cookie_fact(const PvCertRequest *request)
+{
+	return g_strconcat("ca.cookie.",
+	    request->template_name != NULL ? request->template_name : "default", NULL);
+}
+
+static gboolean
+certificate_submit(
+    PvJob *job, const PvCertRequest *request, GBytes *csr_der, PvCaReply *reply, GError **error)
+{
+	g_autofree char *fact = certificate_dup_cookie_fact(request);
+	const char *cookie = pv_job_get_fact(job, fact);
+	const PvCa *ca = job->site->ca;
+	if (cookie != NULL && ca->poll != NULL)
+		return ca->poll(
+		    job->site->ca_handle, request, cookie, reply, job->cancellable, error);
+
+	g_autoptr(PvSecret) password = NULL;
+	PvCaIdentity identity = { pv_job_get_fact(job, "account.name"),
+		pv_job_get_fact(job, "account.realm"), NULL };
+	if (identity.account != NULL && pv_job_has_secret(job, "account", PV_SECRET_CURRENT)) {
+		password = pv_job_dup_secret(job, "account", PV_SECRET_CURRENT, error);
+		if (password == NULL)
+			return FALSE;
+		identity.password = password;
+	}
+	return ca->submit(job->site->ca_handle, request, csr_der,
+	    password != NULL ? &identity : NULL, reply, job->cancellable, error);
+}
+
+GBytes *
+pv_job_request_certificate(
+    PvJob *job, const PvCertRequest *request, GBytes *csr_der, GError **error)
+{
+	if (!certificate_has_ca(job, error))
+		return NULL;
+	g_autoptr(EVP_PKEY) key = certificate_dup_csr_key(csr_der, error);
+	g_auto(PvCaReply) reply = { 0 };
+	if (key == NULL || !certificate_submit(job, request, csr_der, &reply, error)) {
+		g_prefix_error(error, "request certificate for %s: ", request->common_name);
+		return NULL;
+	}
+	g_autofree char *fact = certificate_dup_cookie_fact(request);
+	if (reply.outcome == PV_CA_PENDING) {
+		pv_job_set_fact(job, fact, reply.cookie);
+		(void)pv_job_wait(job, MAX(reply.not_before_sec, 1), error,
+		    "the CA has not decided on %s yet%s%s", request->common_name,
+		    reply.text != NULL ? ": " : "", reply.text != NULL ? reply.text : "");
+		return NULL;
+	}
+	pv_job_set_fact(job, fact, NULL);
+	if (reply.outcome == PV_CA_DENIED || reply.certificate == NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "request certificate for %s: the CA refused%s%s", request->common_name,
+		    reply.text != NULL ? ": " : "", reply.text != NULL ? reply.text : "");
+		return NULL;
+	}
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+	if (!pv_certificate_check(
+		request, reply.certificate, key, job->site->trust, 0, now, error)) {
+		g_prefix_error(error, "the CA's answer for %s: ", request->common_name);
+		return NULL;
+	}
+	return g_bytes_ref(reply.certificate);
+}
+
+gboolean
+pv_job_verify_certificate(PvJob *job, const PvCertRequest *request, GBytes *certificate_der,
+    guint days_left, char **reason, GError **error)
+{
+	g_autoptr(GError) why = NULL;
+	*reason = NULL;
+	if (!certificate_has_ca(job, error))
+		return FALSE;
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+	if (pv_certificate_check(
+		request, certificate_der, NULL, job->site->trust, days_left, now, &why))
+		return TRUE;
+	*reason = g_strdup(why->message);
+	return FALSE;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine/job-private.h"
+
+static void
+stage_plan_free(gpointer data)
+{
+	PvStagePlan *row = data;
+	g_free(row->text);
+	pv_plan_free(row->plan);
+	g_free(row);
+}
+
+/* The first stage before @index that provides a fact; NULL: none. */
+static const PvPipelineStage *
+engine_find_provider(const PvPipeline *pipeline, guint index, const char *fact)
+{
+	for (guint i = 0; i < index; i++) {
+		const PvPipelineStage *entry = pipeline->stages->pdata[i];
+		if (entry->stage->provides != NULL && g_strv_contains(entry->stage->provides, fact))
+			return entry;
+	}
+	return NULL;
+}
+
+/* A fact that an earlier stage would only make when it is applied. */
+static char *
+engine_dup_missing_need(PvJob *job, const PvPipeline *pipeline, guint index)
+{
+	const PvPipelineStage *entry = pipeline->stages->pdata[index];
+	for (guint i = 0; entry->stage->needs != NULL && entry->stage->needs[i] != NULL; i++) {
+		const char *fact = entry->stage->needs[i];
+		if (pv_job_get_fact(job, fact) != NULL)
+			continue;
+		const PvPipelineStage *provider = engine_find_provider(pipeline, index, fact);
+		return g_strdup_printf("needs %s, which %s makes first", fact,
+		    provider != NULL ? provider->stage->type : "no stage");
+	}
+	return NULL;
+}
+
+static void
+engine_plan_stage(
+    PvJob *job, const PvPipeline *pipeline, guint index, PvStagePlan *row, GError **error)
+{
+	const PvPipelineStage *entry = pipeline->stages->pdata[index];
+	pv_job_set_stage(job, entry);
+	if (!pv_job_is_wanted(job, entry)) {
+		row->outcome = "skipped";
+		row->text = g_strdup_printf("when %s", entry->when_text);
+		return;
+	}
+	row->text = engine_dup_missing_need(job, pipeline, index);
+	if (row->text != NULL) {
+		row->outcome = "unknown";
+		return;
+	}
+	g_autoptr(GError) caught = NULL;
+	row->plan = pv_plan_new();
+	if (!entry->stage->plan(job, row->plan, &caught)) {
+		row->outcome =
+		    g_error_matches(caught, PV_ERROR, PV_ERROR_PENDING) ? "unknown" : "failed";
+		row->text =
+		    g_strdup(caught != NULL ? caught->message : "plan failed without an error");
+		g_propagate_error(error, g_steal_pointer(&caught));
+		return;
+	}
+	row->text = g_strdup(pv_job_get_skip(job));
+	row->outcome = pv_plan_get_length(row->plan) > 0 ? "changes"
+		       : row->text != NULL		 ? "skipped"
+							 : "already";
+}
+
+GPtrArray *
+pv_engine_plan(PvSite *site, const PvDeviceRow *device, const PvPipeline *pipeline,
+    const char *trace_dir, GCancellable *cancellable, GError **error)
+{
+	GHashTable *facts = pv_db_get_facts(site->db, device->uuid, error);
+	if (facts == NULL)
+		return NULL;
+	/* the pin belongs to the job that set it */
+	g_hash_table_remove(facts, "tls.fingerprint");
+	g_autoptr(PvJob) job = pv_job_new(site, device, facts, cancellable);
+	pv_job_set_dry_run(job, TRUE);
+	pv_job_set_trace_dir(job, trace_dir);
+
+	g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(stage_plan_free);
+	g_autofree char *away = NULL;
+	for (guint i = 0; i < pipeline->stages->len; i++) {
+		const PvPipelineStage *entry = pipeline->stages->pdata[i];
+		g_autoptr(GError) caught = NULL;
+		PvStagePlan *row = g_new0(PvStagePlan, 1);
+		row->stage = entry->stage->type;
+		g_ptr_array_add(rows, row);
+		if (away != NULL) {
+			row->outcome = "unknown";
+			row->text = g_strdup(away);
+			continue;
+		}
+		engine_plan_stage(job, pipeline, i, row, &caught);
+		if (g_error_matches(caught, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+			g_propagate_error(error, g_steal_pointer(&caught));
+			return NULL;
+		}
+		/* the others would only knock at the same door, and each knock may count */
+		if (g_error_matches(caught, PV_ERROR, PV_ERROR_UNREACHABLE) ||
+		    g_error_matches(caught, PV_ERROR, PV_ERROR_AUTH))
+			away = g_strdup_printf("not asked: %s failed", entry->stage->type);
+	}
+	return g_steal_pointer(&rows);
+}
+
+gboolean
+pv_engine_enqueue(PvSite *site, const char *uuid, const char *pipeline, GError **error)
+{
+	gint64 now = g_get_real_time();
+	PvJobRow row = {
+		.uuid = (char *)uuid,
+		.pipeline = (char *)pipeline,
+		.state = (char *)"queued",
+		.due_usec = now,
+		.made_usec = now,
+		.changed_usec = now,
+	};
+	if (!g_hash_table_contains(site->pipelines, pipeline)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s has no pipeline \"%s\"",
+		    site->file, pipeline);
+		return FALSE;
+	}
+	const PvWrite writes[] = {
+		{ .kind = PV_WRITE_JOB, .job = &row },
+		/* a new job pins what it meets anew */
+		{ .kind = PV_WRITE_FACT, .uuid = uuid, .name = "tls.fingerprint", .value = NULL },
+	};
+	return pv_db_write(site->db, writes, G_N_ELEMENTS(writes), error);
+}

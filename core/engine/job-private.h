@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/engine/job.h"
+
+G_BEGIN_DECLS
+
+/* One pair to try at a login. */
+typedef struct {
+	char *user; /* owned */
+	PvSecret *password; /* owned */
+	char *source; /* owned: "pending password", "credential 2 of the site", for people */
+} PvLogin;
+
+struct PvJob {
+	PvSite *site; /* borrowed */
+	PvDevice *device; /* owned */
+	char *otp_hash; /* owned; NULL: none expected */
+	char *status; /* owned: the device's status when the job was made */
+	GHashTable *facts; /* char* -> char*, owned */
+	GHashTable *changed; /* set of names changed since they were last taken, owned */
+	GCancellable *cancellable; /* owned; NULL: none */
+	const PvPipelineStage *stage; /* borrowed */
+	PvWsman *wsman; /* owned; NULL: not dialled yet */
+	GPtrArray *logins; /* of PvLogin, owned; NULL: not listed yet */
+	guint login_failures; /* recorded failures of the last hour, this job's included */
+	gboolean dry_run;
+	guint wait_sec; /* asked for by the stage */
+	char *skip; /* owned; NULL: the stage was not skipped */
+	char *trace_dir; /* owned; NULL: none */
+	PvJobProgressFunc progress;
+	gpointer progress_data;
+};
+
+/* core/engine/login.c */
+void pv_job_free_logins(PvJob *job);
+gboolean pv_job_next_login(gpointer data, const char *realm, guint attempt, char **user,
+    PvSecret **password, GError **error);
+void pv_job_login_worked(gpointer data, guint attempt);
+
+G_END_DECLS

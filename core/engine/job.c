@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine/job-private.h"
+
+#include "core/amt/provcert.h"
+
+PvJob *
+pv_job_new(PvSite *site, const PvDeviceRow *row, GHashTable *facts, GCancellable *cancellable)
+{
+	PvJob *job = g_new0(PvJob, 1);
+	job->site = site;
+	job->device = pv_device_new(row);
+	job->otp_hash = g_strdup(row->otp_hash);
+	job->status = g_strdup(row->status);
+	job->facts = facts;
+	job->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	job->cancellable = cancellable != NULL ? g_object_ref(cancellable) : NULL;
+	if (row->otp_hash != NULL)
+		g_hash_table_insert(job->facts, g_strdup("otp.expected"), g_strdup(row->otp_hash));
+	else
+		g_hash_table_remove(job->facts, "otp.expected");
+	return job;
+}
+
+void
+pv_job_free(PvJob *job)
+{
+	if (job == NULL)
+		return;
+	pv_wsman_free(job->wsman);
+	pv_job_free_logins(job);
+	pv_device_unref(job->device);
+	g_free(job->otp_hash);
+	g_free(job->status);
+	g_hash_table_unref(job->facts);
+	g_hash_table_unref(job->changed);
+	g_clear_object(&job->cancellable);
+	g_free(job->skip);
+	g_free(job->trace_dir);
+	g_free(job);
+}
+
+void
+pv_job_set_dry_run(PvJob *job, gboolean dry_run)
+{
+	job->dry_run = dry_run;
+}
+
+void
+pv_job_set_trace_dir(PvJob *job, const char *trace_dir)
+{
+	g_free(job->trace_dir);
+	job->trace_dir = g_strdup(trace_dir);
+}
+
+void
+pv_job_set_progress(PvJob *job, PvJobProgressFunc func, gpointer data)
+{
+	job->progress = func;
+	job->progress_data = data;
+}
+
+void
+pv_job_set_stage(PvJob *job, const PvPipelineStage *stage)
+{
+	job->stage = stage;
+	job->wait_sec = 0;
+	g_clear_pointer(&job->skip, g_free);
+}
+
+void
+pv_job_take_wsman(PvJob *job, PvWsman *wsman)
+{
+	pv_wsman_free(job->wsman);
+	job->wsman = wsman;
+}
+
+GHashTable *
+pv_job_get_facts(PvJob *job)
+{
+	return job->facts;
+}
+
+PvSite *
+pv_job_get_site(PvJob *job)
+{
+	return job->site;
+}
+
+guint
+pv_job_get_wait_sec(PvJob *job)
+{
+	return job->wait_sec;
+}
+
+const char *
+pv_job_get_skip(PvJob *job)
+{
+	return job->skip;
+}
+
+const PvDevice *
+pv_job_get_device(PvJob *job)
+{
+	return job->device;
+}
+
+GCancellable *
+pv_job_get_cancellable(PvJob *job)
+{
+	return job->cancellable;
+}
+
+const PvValues *
+pv_job_get_values(PvJob *job)
+{
+	return job->stage->values;
+}
+
+const char *
+pv_job_get_string(PvJob *job, const char *param)
+{
+	return pv_values_get_string(job->stage->values, param);
+}
+
+gint64
+pv_job_get_int(PvJob *job, const char *param)
+{
+	return pv_values_get_int(job->stage->values, param);
+}
+
+gboolean
+pv_job_get_bool(PvJob *job, const char *param)
+{
+	return pv_values_get_bool(job->stage->values, param);
+}
+
+const char *const *
+pv_job_get_list(PvJob *job, const char *param)
+{
+	return pv_values_get_list(job->stage->values, param);
+}
+
+const char *
+pv_job_get_fact(PvJob *job, const char *name)
+{
+	return g_hash_table_lookup(job->facts, name);
+}
+
+void
+pv_job_set_fact(PvJob *job, const char *name, const char *value)
+{
+	g_return_if_fail(name != NULL && *name != '\0');
+	if (g_strcmp0(g_hash_table_lookup(job->facts, name), value) == 0)
+		return;
+	if (value != NULL)
+		g_hash_table_insert(job->facts, g_strdup(name), g_strdup(value));
+	else
+		g_hash_table_remove(job->facts, name);
+	g_hash_table_add(job->changed, g_strdup(name));
+}
+
+GArray *
+pv_job_take_fact_writes(PvJob *job)
+{
+	GArray *writes = g_array_new(FALSE, TRUE, sizeof(PvWrite));
+	GHashTableIter iter;
+	gpointer name = NULL;
+	g_hash_table_iter_init(&iter, job->changed);
+	while (g_hash_table_iter_next(&iter, &name, NULL)) {
+		const PvWrite write = {
+			.kind = PV_WRITE_FACT,
+			.uuid = pv_device_get_uuid(job->device),
+			.name =
+			    g_intern_string(name), /* fact names are few and from plugins' code */
+			.value = g_hash_table_lookup(job->facts, name),
+		};
+		g_array_append_val(writes, write);
+	}
+	g_hash_table_remove_all(job->changed);
+	return writes;
+}
+
+void
+pv_job_progress(PvJob *job, const char *format, ...)
+{
+	if (job->progress == NULL)
+		return;
+	va_list args;
+	va_start(args, format);
+	g_autofree char *text = g_strdup_vprintf(format, args);
+	va_end(args);
+	job->progress(text, job->progress_data);
+}
+
+void
+pv_job_skip(PvJob *job, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	g_free(job->skip);
+	job->skip = g_strdup_vprintf(format, args);
+	va_end(args);
+}
+
+gboolean
+pv_job_wait(PvJob *job, guint seconds, GError **error, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	g_autofree char *reason = g_strdup_vprintf(format, args);
+	va_end(args);
+	job->wait_sec = MAX(seconds, 1);
+	g_set_error_literal(error, PV_ERROR, PV_ERROR_PENDING, reason);
+	return FALSE;
+}
+
+gboolean
+pv_job_is_dry_run(PvJob *job)
+{
+	return job->dry_run;
+}
+
+static const char *
+job_lookup(gpointer data, const char *name)
+{
+	PvJob *job = data;
+	if (g_str_has_prefix(name, "site."))
+		return g_hash_table_lookup(job->site->variables, name + strlen("site."));
+	if (!g_str_has_prefix(name, "device."))
+		return NULL;
+	name += strlen("device.");
+	const struct {
+		const char *name, *value;
+	} columns[] = {
+		{ "group", pv_device_get_group(job->device) },
+		{ "name", pv_device_get_name(job->device) },
+		{ "fqdn", pv_device_get_fqdn(job->device) },
+		{ "uuid", pv_device_get_uuid(job->device) },
+		{ "mac", pv_device_get_mac(job->device) },
+		{ "address", pv_device_get_address(job->device) },
+	};
+	for (guint i = 0; i < G_N_ELEMENTS(columns); i++)
+		if (g_str_equal(columns[i].name, name))
+			return columns[i].value;
+	return g_hash_table_lookup(job->facts, name);
+}
+
+gboolean
+pv_job_is_wanted(PvJob *job, const PvPipelineStage *stage)
+{
+	return stage->when == NULL || pv_condition_eval(stage->when, job_lookup, job);
+}
+
+/* A dry run promises that nothing changes; a plan that asks for a new secret is a defect of its plugin. */
+static gboolean
+job_may_write(PvJob *job, const char *what, GError **error)
+{
+	if (!job->dry_run)
+		return TRUE;
+	g_set_error(error, PV_ERROR, PV_ERROR_FAILED, "%s: not in a dry run", what);
+	return FALSE;
+}
+
+PvSecret *
+pv_job_new_secret(PvJob *job, const char *name, guint length, GError **error)
+{
+	const char *uuid = pv_device_get_uuid(job->device);
+	if (!job_may_write(job, "new secret", error))
+		return NULL;
+	if (pv_db_has_secret(job->site->db, uuid, name, "pending"))
+		return pv_db_dup_secret(job->site->db, uuid, name, "pending", error);
+	g_autoptr(PvSecret) secret = pv_password_new(length, error);
+	if (secret == NULL ||
+	    !pv_db_put_secret(job->site->db, uuid, name, "pending", secret, error))
+		return NULL;
+	return g_steal_pointer(&secret);
+}
+
+gboolean
+pv_job_propose_secret(PvJob *job, const char *name, PvSecret *value, GError **error)
+{
+	const char *uuid = pv_device_get_uuid(job->device);
+	if (!job_may_write(job, "propose secret", error))
+		return FALSE;
+	if (pv_db_has_secret(job->site->db, uuid, name, "pending")) {
+		g_autoptr(PvSecret) pending =
+		    pv_db_dup_secret(job->site->db, uuid, name, "pending", error);
+		if (pending == NULL)
+			return FALSE;
+		if (pv_secret_equal(pending, value))
+			return TRUE;
+	}
+	return pv_db_put_secret(job->site->db, uuid, name, "pending", value, error);
+}
+
+gboolean
+pv_job_confirm_secret(PvJob *job, const char *name, GError **error)
+{
+	if (!job_may_write(job, "confirm secret", error))
+		return FALSE;
+	/* the list of logins was made before this value was current */
+	pv_job_free_logins(job);
+	return pv_db_confirm_secret(job->site->db, pv_device_get_uuid(job->device), name, error);
+}
+
+static const char *
+job_secret_state(PvSecretState state)
+{
+	return state == PV_SECRET_PENDING ? "pending" : "current";
+}
+
+gboolean
+pv_job_has_secret(PvJob *job, const char *name, PvSecretState state)
+{
+	return pv_db_has_secret(
+	    job->site->db, pv_device_get_uuid(job->device), name, job_secret_state(state));
+}
+
+PvSecret *
+pv_job_dup_secret(PvJob *job, const char *name, PvSecretState state, GError **error)
+{
+	return pv_db_dup_secret(
+	    job->site->db, pv_device_get_uuid(job->device), name, job_secret_state(state), error);
+}
+
+PvSecret *
+pv_job_dup_param_secret(PvJob *job, const char *param, GError **error)
+{
+	return pv_values_dup_secret(job->stage->values, param, error);
+}
+
+const PvDirectory *
+pv_job_get_directory(PvJob *job, gpointer *handle, GError **error)
+{
+	if (job->site->directory == NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: the site has no \"directory\"",
+		    job->site->file);
+		return NULL;
+	}
+	*handle = job->site->directory_handle;
+	return job->site->directory;
+}
+
+gboolean
+pv_job_record_security_event(PvJob *job, const char *event, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	g_autofree char *text = g_strdup_vprintf(format, args);
+	va_end(args);
+	g_autoptr(GError) error = NULL;
+	if (!pv_db_audit(
+		job->site->db, event, pv_device_get_uuid(job->device), &error, "%s", text)) {
+		g_warning("record security event %s of %s: %s", event,
+		    pv_device_get_uuid(job->device), error->message);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* Set-up or managed: what the job knows before it dials. A device that was committed by us is never again
+ * talked to without verification, whatever certificate it shows. */
+static gboolean
+job_is_operational(PvJob *job)
+{
+	return g_strcmp0(g_hash_table_lookup(job->facts, "amt.state"), "operational") == 0;
+}
+
+/* The provisioning certificate for this device, checked by the firmware's rules before anything is dialled. */
+static PvIdentity *
+job_choose_identity(PvJob *job, GError **error)
+{
+	if (job->site->identities->len == 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: no \"provisioning-certificates\": a device in set-up lets nobody else in",
+		    job->site->file);
+		return NULL;
+	}
+	const char *suffix = job->site->dns_suffix;
+	const char *fqdn = pv_device_get_fqdn(job->device);
+	if (suffix == NULL && fqdn != NULL && strchr(fqdn, '.') != NULL)
+		suffix = strchr(fqdn, '.') + 1;
+	const char *known = pv_job_get_fact(job, "hello.hashes");
+	g_autoptr(GArray) hashes = NULL;
+	if (known != NULL) {
+		hashes = pv_root_hashes_parse(known, error);
+		if (hashes == NULL)
+			return NULL;
+	}
+	return pv_provisioning_choose(job->site->identities, suffix, hashes, 0, error);
+}
+
+static PvWsman *
+job_new_session(PvJob *job, GError **error)
+{
+	const char *fqdn = pv_device_get_fqdn(job->device);
+	const char *address = pv_device_get_address(job->device);
+	if (address == NULL)
+		address = fqdn;
+	if (address == NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "device %s: neither address nor FQDN known: import it, or wait for its hello",
+		    pv_device_get_name(job->device));
+		return NULL;
+	}
+	const PvGroup *group = pv_device_get_group(job->device) != NULL
+				   ? pv_site_find_group(job->site, pv_device_get_group(job->device))
+				   : NULL;
+	gboolean operational = job_is_operational(job);
+	g_autoptr(PvIdentity) identity = NULL;
+	if (!operational) {
+		identity = job_choose_identity(job, error);
+		if (identity == NULL)
+			return NULL;
+	}
+	const PvWsmanOptions options = {
+		.address = address,
+		.port = job->site->device_port,
+		.tls = TRUE,
+		.policy = group != NULL ? group->tls : PV_TLS_MODERN,
+		.identity = identity,
+		.trust = job->site->trust,
+		.peer_name = fqdn,
+		.allow_unverified = !operational,
+		.pin = pv_job_get_fact(job, "tls.fingerprint"),
+		.connect_msec = job->site->connect_msec,
+		.request_msec = job->site->request_msec,
+		.next = pv_job_next_login,
+		.worked = pv_job_login_worked,
+		.data = job,
+		.trace_dir = job->trace_dir,
+		.trace_name = pv_device_get_name(job->device),
+	};
+	return pv_wsman_new(&options, job->cancellable);
+}
+
+PvWsman *
+pv_job_get_wsman(PvJob *job, GError **error)
+{
+	if (job->wsman == NULL)
+		job->wsman = job_new_session(job, error);
+	return job->wsman;
+}
+
+void
+pv_job_reconnect(PvJob *job)
+{
+	pv_job_free_logins(job);
+	/* the facts decide how to dial, and they may have changed */
+	g_clear_pointer(&job->wsman, pv_wsman_free);
+}

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine/site.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/amt/provcert.h"
+
+/* clang-format off */
+static const PvParam certificate_params[] = {
+	{ "file", PV_PARAM_STRING, NULL, "PEM or PKCS#12 with the provisioning certificate and its chain" },
+	{ "key", PV_PARAM_STRING, "null", "PEM file of the private key, where it is not in \"file\"" },
+	{ "password", PV_PARAM_SECRET, "null", "of the PKCS#12 or the key" },
+	{ NULL },
+};
+
+static const PvParam credential_params[] = {
+	{ "user", PV_PARAM_STRING, "\"admin\"", "AMT user" },
+	{ "password", PV_PARAM_SECRET, NULL, "its password" },
+	{ NULL },
+};
+
+static const PvParam group_params[] = {
+	{ "name", PV_PARAM_STRING, NULL, "name of the group" },
+	{ "pipeline", PV_PARAM_STRING, "null", "its pipeline; else the site's" },
+	{ "tls", PV_PARAM_CHOICE, "\"modern\"", "legacy allows TLS 1.0 and SHA-1 for the group's devices", .choices = "modern|legacy" },
+	{ NULL },
+};
+
+static const PvParam pipeline_file_params[] = {
+	{ "name", PV_PARAM_STRING, NULL, "name by which groups and commands call it" },
+	{ "file", PV_PARAM_STRING, NULL, "JSON file" },
+	{ NULL },
+};
+
+static const PvParam listener_params[] = {
+	{ "address", PV_PARAM_STRING, "\"0.0.0.0\"", "where provostd waits for hello packets" },
+	{ "port", PV_PARAM_INT, "9971", "TCP port", .minimum = 1, .maximum = 65535 },
+	{ NULL },
+};
+
+static const PvParam site_params[] = {
+	{ "plugin-path", PV_PARAM_LIST, "null", "folders of plugins; else the installed one" },
+	{ "plugins", PV_PARAM_LIST, NULL, "plugins that are enabled" },
+	{ "key", PV_PARAM_STRING, NULL, "file of the master key, or credential:NAME" },
+	{ "provisioning-certificates", PV_PARAM_OBJECTS, "[]", "what devices in set-up let in", .fields = certificate_params },
+	{ "credentials", PV_PARAM_OBJECTS, "[]", "logins to try, in order, when a device's own password is not known", .fields = credential_params },
+	{ "groups", PV_PARAM_OBJECTS, "[]", "groups of devices", .fields = group_params },
+	{ "pipelines", PV_PARAM_OBJECTS, NULL, "pipelines", .fields = pipeline_file_params },
+	{ "pipeline", PV_PARAM_STRING, NULL, "pipeline of devices whose group names none" },
+	{ "dns-suffix", PV_PARAM_STRING, "null", "DNS suffix that the devices get by DHCP option 15; else that of their FQDN" },
+	{ "listener", PV_PARAM_OBJECT, "{}", "the hello listener", .fields = listener_params },
+	{ "device-port", PV_PARAM_INT, "16993", "TCP port of AMT over TLS", .minimum = 1, .maximum = 65535 },
+	{ "workers", PV_PARAM_INT, "64", "devices at work at once", .minimum = 1, .maximum = 4096 },
+	{ "login-attempts", PV_PARAM_INT, "4", "passwords tried at a device in one job; AMT locks logins at 10", .minimum = 1, .maximum = 8 },
+	{ "connect-timeout", PV_PARAM_INT, "10", "to connect and shake hands", .unit = "s", .minimum = 1, .maximum = 300 },
+	{ "request-timeout", PV_PARAM_INT, "60", "for one request", .unit = "s", .minimum = 1, .maximum = 600 },
+	{ NULL },
+};
+/* clang-format on */
+
+/* facts that the engine, the import or the hello listener makes before the first stage */
+static const char *const site_facts[] = { "hello.hashes", "amt.version", "amt.state",
+	"otp.expected", NULL };
+static const char *const site_other_members[] = { "store", "directory", "ca", "variables", NULL };
+static const char *const type_member[] = { "type", NULL };
+
+static void
+site_group_free(gpointer data)
+{
+	PvGroup *group = data;
+	g_free(group->name);
+	g_free(group->pipeline);
+	g_free(group);
+}
+
+static void
+site_candidate_free(gpointer data)
+{
+	PvCandidate *candidate = data;
+	g_free(candidate->user);
+	g_free(candidate);
+}
+
+static char *
+site_resolve(const PvSite *site, const char *path)
+{
+	if (g_path_is_absolute(path))
+		return g_strdup(path);
+	g_autofree char *folder = g_path_get_dirname(site->file);
+	return g_build_filename(folder, path, NULL);
+}
+
+/* The site file decides which code runs and which keys are used: nobody else may write it. */
+static gboolean
+site_check_file(const char *path, GError **error)
+{
+	struct stat info;
+	if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "read %s: no such file; \"provost site init DIR\" makes a site", path);
+		return FALSE;
+	}
+	if ((info.st_uid != 0 && info.st_uid != geteuid()) || (info.st_mode & 022) != 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s may be written by others than root and this user: chown and chmod go-w it",
+		    path);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean
+site_read_variables(PvSite *site, GError **error)
+{
+	JsonObject *root = json_node_get_object(pv_json_get_root(site->json));
+	JsonNode *node = json_object_get_member(root, "variables");
+	if (node == NULL)
+		return TRUE;
+	if (!JSON_NODE_HOLDS_OBJECT(node)) {
+		pv_json_set_error(
+		    site->json, "$.variables", error, "expected an object of names and values");
+		return FALSE;
+	}
+	JsonObjectIter iter;
+	const char *name = NULL;
+	JsonNode *value = NULL;
+	json_object_iter_init_ordered(&iter, json_node_get_object(node));
+	while (json_object_iter_next_ordered(&iter, &name, &value)) {
+		GType type =
+		    JSON_NODE_HOLDS_VALUE(value) ? json_node_get_value_type(value) : G_TYPE_INVALID;
+		char *text = type == G_TYPE_STRING ? g_strdup(json_node_get_string(value))
+			     : type == G_TYPE_BOOLEAN
+				 ? g_strdup(json_node_get_boolean(value) ? "true" : "false")
+			     : type == G_TYPE_INT64
+				 ? g_strdup_printf("%" G_GINT64_FORMAT, json_node_get_int(value))
+				 : NULL;
+		if (text == NULL) {
+			g_autofree char *path = g_strdup_printf("$.variables.%s", name);
+			pv_json_set_error(site->json, path, error,
+			    "expected a string, a whole number, true or false");
+			return FALSE;
+		}
+		g_hash_table_insert(site->variables, g_strdup(name), text);
+	}
+	return TRUE;
+}
+
+static gboolean
+site_load_plugins(PvSite *site, const PvValues *values, GError **error)
+{
+	static const char *const installed[] = { PV_PLUGIN_DIR, NULL };
+	g_autoptr(GPtrArray) path = g_ptr_array_new_with_free_func(g_free);
+	const char *const *given = pv_values_has(values, "plugin-path")
+				       ? pv_values_get_list(values, "plugin-path")
+				       : installed;
+	for (guint i = 0; given[i] != NULL; i++)
+		g_ptr_array_add(path, site_resolve(site, given[i]));
+	g_ptr_array_add(path, NULL);
+	site->loader = pv_loader_new((const char *const *)path->pdata);
+	const char *const *plugins = pv_values_get_list(values, "plugins");
+	for (guint i = 0; plugins[i] != NULL; i++) {
+		if (pv_loader_load(site->loader, plugins[i], error) != NULL)
+			continue;
+		g_autofree char *at = g_strdup_printf("$.plugins[%u]", i);
+		g_prefix_error(
+		    error, "%s:%u: %s: ", site->file, pv_json_get_line(site->json, at), at);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean
+site_load_pipelines(PvSite *site, const PvValues *values, GError **error)
+{
+	for (guint i = 0; i < pv_values_get_count(values, "pipelines"); i++) {
+		const PvValues *entry = pv_values_get_object(values, "pipelines", i);
+		g_autofree char *file = site_resolve(site, pv_values_get_string(entry, "file"));
+		PvPipeline *pipeline =
+		    pv_pipeline_load(file, site->loader, site->variables, site_facts, error);
+		if (pipeline == NULL)
+			return FALSE;
+		if (!g_hash_table_insert(
+			site->pipelines, g_strdup(pv_values_get_string(entry, "name")), pipeline)) {
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+			    "%s: a pipeline of that name stands above already",
+			    pv_values_get_where(entry, "name"));
+			return FALSE;
+		}
+	}
+	site->default_pipeline = g_strdup(pv_values_get_string(values, "pipeline"));
+	if (!g_hash_table_contains(site->pipelines, site->default_pipeline)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: \"%s\" is none of \"pipelines\"",
+		    pv_values_get_where(values, "pipeline"), site->default_pipeline);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean
+site_read_groups(PvSite *site, const PvValues *values, GError **error)
+{
+	for (guint i = 0; i < pv_values_get_count(values, "groups"); i++) {
+		const PvValues *entry = pv_values_get_object(values, "groups", i);
+		const char *pipeline = pv_values_get_string(entry, "pipeline");
+		if (pipeline != NULL && !g_hash_table_contains(site->pipelines, pipeline)) {
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+			    "%s: \"%s\" is none of \"pipelines\"",
+			    pv_values_get_where(entry, "pipeline"), pipeline);
+			return FALSE;
+		}
+		PvGroup *group = g_new0(PvGroup, 1);
+		group->name = g_strdup(pv_values_get_string(entry, "name"));
+		group->pipeline = g_strdup(pipeline != NULL ? pipeline : site->default_pipeline);
+		group->tls = g_str_equal(pv_values_get_string(entry, "tls"), "legacy")
+				 ? PV_TLS_LEGACY
+				 : PV_TLS_MODERN;
+		if (!g_hash_table_insert(site->groups, group->name, group)) {
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+			    "%s: a group of that name stands above already",
+			    pv_values_get_where(entry, "name"));
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+/* {"type": T, ...} of "store", "directory" or "ca". NULL: no such member, which is an error only where it says so. */
+static const char *
+site_get_type(PvSite *site, const char *member, GError **error)
+{
+	g_autofree char *path = g_strconcat("$.", member, NULL);
+	JsonNode *node =
+	    json_object_get_member(json_node_get_object(pv_json_get_root(site->json)), member);
+	if (node == NULL)
+		return NULL;
+	JsonNode *type = JSON_NODE_HOLDS_OBJECT(node)
+			     ? json_object_get_member(json_node_get_object(node), "type")
+			     : NULL;
+	if (type != NULL && JSON_NODE_HOLDS_VALUE(type) &&
+	    json_node_get_value_type(type) == G_TYPE_STRING)
+		return json_node_get_string(type);
+	pv_json_set_error(site->json, path, error, "expected an object with \"type\"");
+	return NULL;
+}
+
+static void
+site_unknown_type(PvSite *site, const char *member, const char *type, GError **error)
+{
+	g_autofree char *path = g_strdup_printf("$.%s.type", member);
+	pv_json_set_error(site->json, path, error,
+	    "no enabled plugin offers a %s of type \"%s\"; add its plugin to \"plugins\"", member,
+	    type);
+}
+
+/* Finds the providers and parses what they are given; nothing is opened yet. */
+static gboolean
+site_read_providers(PvSite *site, GError **error)
+{
+	g_autoptr(GError) caught = NULL;
+	const char *type = site_get_type(site, "store", &caught);
+	if (type == NULL) {
+		if (caught == NULL)
+			pv_json_set_error(site->json, "$", error,
+			    "\"store\" is missing: {\"type\": \"sqlite\", \"path\": \"store.db\"}");
+		else
+			g_propagate_error(error, g_steal_pointer(&caught));
+		return FALSE;
+	}
+	site->store_provider = g_str_equal(type, pv_store_sqlite.type)
+				   ? &pv_store_sqlite
+				   : pv_loader_find_store(site->loader, type);
+	if (site->store_provider == NULL) {
+		site_unknown_type(site, "store", type, error);
+		return FALSE;
+	}
+	site->store_values = pv_values_parse(
+	    site->json, "$.store", site->store_provider->params, type_member, error);
+	if (site->store_values == NULL)
+		return FALSE;
+
+	type = site_get_type(site, "directory", &caught);
+	if (type != NULL) {
+		site->directory = pv_loader_find_directory(site->loader, type);
+		if (site->directory == NULL) {
+			site_unknown_type(site, "directory", type, error);
+			return FALSE;
+		}
+		site->directory_values = pv_values_parse(
+		    site->json, "$.directory", site->directory->params, type_member, error);
+		if (site->directory_values == NULL)
+			return FALSE;
+	}
+	type = caught == NULL ? site_get_type(site, "ca", &caught) : NULL;
+	if (type != NULL) {
+		site->ca = pv_loader_find_ca(site->loader, type);
+		if (site->ca == NULL) {
+			site_unknown_type(site, "ca", type, error);
+			return FALSE;
+		}
+		site->ca_values =
+		    pv_values_parse(site->json, "$.ca", site->ca->params, type_member, error);
+		if (site->ca_values == NULL)
+			return FALSE;
+	}
+	if (caught != NULL) {
+		g_propagate_error(error, g_steal_pointer(&caught));
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static void
+site_read_settings(PvSite *site, const PvValues *values)
+{
+	const PvValues *listener = pv_values_get_object(values, "listener", 0);
+	site->key_source = g_str_has_prefix(pv_values_get_string(values, "key"), "credential:")
+			       ? g_strdup(pv_values_get_string(values, "key"))
+			       : site_resolve(site, pv_values_get_string(values, "key"));
+	site->dns_suffix = g_strdup(pv_values_get_string(values, "dns-suffix"));
+	site->listen_address = g_strdup(pv_values_get_string(listener, "address"));
+	site->listen_port = (guint)pv_values_get_int(listener, "port");
+	site->device_port = (guint)pv_values_get_int(values, "device-port");
+	site->workers = (guint)pv_values_get_int(values, "workers");
+	site->login_attempts = (guint)pv_values_get_int(values, "login-attempts");
+	site->connect_msec = (guint)pv_values_get_int(values, "connect-timeout") * 1000;
+	site->request_msec = (guint)pv_values_get_int(values, "request-timeout") * 1000;
+	for (guint i = 0; i < pv_values_get_count(values, "credentials"); i++) {
+		const PvValues *entry = pv_values_get_object(values, "credentials", i);
+		PvCandidate *candidate = g_new0(PvCandidate, 1);
+		candidate->user = g_strdup(pv_values_get_string(entry, "user"));
+		candidate->values = (PvValues *)entry;
+		g_ptr_array_add(site->candidates, candidate);
+	}
+}
+
+static PvSecret *
+site_find_secret(gpointer data, const char *name, GError **error)
+{
+	const PvSite *site = data;
+	if (!pv_db_has_secret(site->db, "", name, "current")) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "the store has no secret \"%s\": give it with \"provost secret set %s\"", name,
+		    name);
+		return NULL;
+	}
+	return pv_db_dup_secret(site->db, "", name, "current", error);
+}
+
+static void
+site_bind_secrets(PvSite *site)
+{
+	PvValues *const sets[] = { site->values, site->directory_values, site->ca_values };
+	for (guint i = 0; i < G_N_ELEMENTS(sets); i++)
+		if (sets[i] != NULL)
+			pv_values_set_secret_find(sets[i], site_find_secret, site);
+	GHashTableIter iter;
+	gpointer value = NULL;
+	g_hash_table_iter_init(&iter, site->pipelines);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const PvPipeline *pipeline = value;
+		for (guint i = 0; i < pipeline->stages->len; i++)
+			pv_values_set_secret_find(
+			    ((PvPipelineStage *)pipeline->stages->pdata[i])->values,
+			    site_find_secret, site);
+	}
+}
+
+static gboolean
+site_load_identities(PvSite *site, GError **error)
+{
+	for (guint i = 0; i < pv_values_get_count(site->values, "provisioning-certificates"); i++) {
+		const PvValues *entry =
+		    pv_values_get_object(site->values, "provisioning-certificates", i);
+		g_autofree char *file = site_resolve(site, pv_values_get_string(entry, "file"));
+		g_autofree char *key = pv_values_has(entry, "key")
+					   ? site_resolve(site, pv_values_get_string(entry, "key"))
+					   : NULL;
+		g_autoptr(PvSecret) password = NULL;
+		if (pv_values_has(entry, "password")) {
+			password = pv_values_dup_secret(entry, "password", error);
+			if (password == NULL)
+				return FALSE;
+		}
+		PvIdentity *identity = pv_identity_load(file, key, password, error);
+		if (identity == NULL) {
+			g_prefix_error(error, "%s: ", pv_values_get_where(entry, "file"));
+			return FALSE;
+		}
+		g_ptr_array_add(site->identities, identity);
+	}
+	return TRUE;
+}
+
+static gboolean
+site_open_ca(PvSite *site, GError **error)
+{
+	if (site->ca == NULL)
+		return TRUE;
+	site->ca_handle = site->ca->open(site->ca_values, error);
+	if (site->ca_handle == NULL) {
+		g_prefix_error(error, "%s: open CA %s: ", site->file, site->ca->type);
+		return FALSE;
+	}
+	g_autoptr(GPtrArray) chain = site->ca->chain(site->ca_handle, NULL, error);
+	if (chain == NULL) {
+		g_prefix_error(error, "%s: ask CA %s for its chain: ", site->file, site->ca->type);
+		return FALSE;
+	}
+	site->trust = pv_trust_new(chain, error);
+	return site->trust != NULL;
+}
+
+static gboolean
+site_open_parts(PvSite *site, const char *actor, GError **error)
+{
+	g_autoptr(PvSecret) key = pv_key_load(site->key_source, error);
+	if (key == NULL) {
+		g_prefix_error(error, "%s: ", pv_values_get_where(site->values, "key"));
+		return FALSE;
+	}
+	site->db = pv_db_open(site->store_provider, site->store_values, key, actor, error);
+	if (site->db == NULL)
+		return FALSE;
+	site_bind_secrets(site);
+	if (!site_load_identities(site, error))
+		return FALSE;
+	if (site->directory != NULL) {
+		site->directory_handle = site->directory->open(site->directory_values, error);
+		if (site->directory_handle == NULL) {
+			g_prefix_error(
+			    error, "%s: open directory %s: ", site->file, site->directory->type);
+			return FALSE;
+		}
+	}
+	return site_open_ca(site, error);
+}
+
+static char *
+site_find_file(const char *path)
+{
+	if (path != NULL)
+		return g_canonicalize_filename(path, NULL);
+	const char *named = g_getenv("PROVOST_SITE");
+	return named != NULL ? g_canonicalize_filename(named, NULL)
+			     : g_strdup(PV_SYSCONF_DIR "/site.json");
+}
+
+PvSite *
+pv_site_open(const char *path, const char *actor, PvSiteFlags flags, GError **error)
+{
+	g_autoptr(PvSite) site = g_new0(PvSite, 1);
+	site->file = site_find_file(path);
+	site->variables = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	site->groups = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, site_group_free);
+	site->pipelines = g_hash_table_new_full(
+	    g_str_hash, g_str_equal, g_free, (GDestroyNotify)pv_pipeline_unref);
+	site->candidates = g_ptr_array_new_with_free_func(site_candidate_free);
+	site->identities = g_ptr_array_new_with_free_func((GDestroyNotify)pv_identity_unref);
+	if (!site_check_file(site->file, error))
+		return NULL;
+	site->json = pv_json_load(site->file, error);
+	if (site->json == NULL)
+		return NULL;
+	site->values = pv_values_parse(site->json, "$", site_params, site_other_members, error);
+	if (site->values == NULL || !site_read_variables(site, error) ||
+	    !site_load_plugins(site, site->values, error) || !site_read_providers(site, error) ||
+	    !site_load_pipelines(site, site->values, error) ||
+	    !site_read_groups(site, site->values, error))
+		return NULL;
+	site_read_settings(site, site->values);
+	if ((flags & PV_SITE_CONFIG_ONLY) == 0 && !site_open_parts(site, actor, error))
+		return NULL;
+	return g_steal_pointer(&site);
+}
+
+void
+pv_site_free(PvSite *site)
+{
+	if (site == NULL)
+		return;
+	if (site->ca_handle != NULL)
+		site->ca->close(site->ca_handle);
+	if (site->directory_handle != NULL)
+		site->directory->close(site->directory_handle);
+	pv_db_unref(site->db);
+	pv_trust_unref(site->trust);
+	g_ptr_array_unref(site->identities);
+	g_ptr_array_unref(site->candidates);
+	g_hash_table_unref(site->pipelines);
+	g_hash_table_unref(site->groups);
+	g_hash_table_unref(site->variables);
+	pv_values_unref(site->store_values);
+	pv_values_unref(site->directory_values);
+	pv_values_unref(site->ca_values);
+	pv_values_unref(site->values);
+	pv_loader_free(site->loader);
+	pv_json_unref(site->json);
+	g_free(site->key_source);
+	g_free(site->default_pipeline);
+	g_free(site->dns_suffix);
+	g_free(site->listen_address);
+	g_free(site->file);
+	g_free(site);
+}
+
+const PvGroup *
+pv_site_find_group(const PvSite *site, const char *name)
+{
+	return g_hash_table_lookup(site->groups, name);
+}
+
+PvPipeline *
+pv_site_find_pipeline(const PvSite *site, const char *group, GError **error)
+{
+	const PvGroup *settings = group != NULL ? pv_site_find_group(site, group) : NULL;
+	if (group != NULL && settings == NULL && g_hash_table_size(site->groups) > 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: no group \"%s\" among \"groups\"", site->file, group);
+		return NULL;
+	}
+	return g_hash_table_lookup(
+	    site->pipelines, settings != NULL ? settings->pipeline : site->default_pipeline);
+}
+
+static void
+site_check_identities(PvSite *site, GPtrArray *found)
+{
+	for (guint i = 0; i < site->identities->len; i++) {
+		const PvIdentity *identity = site->identities->pdata[i];
+		g_autoptr(GError) error = NULL;
+		gint days = pv_identity_get_days_left(identity, 0);
+		if (!pv_provisioning_check(identity, site->dns_suffix, NULL, 0, &error))
+			g_ptr_array_add(found, g_strdup_printf("provisioning certificate %s: %s",
+						   pv_identity_get_path(identity), error->message));
+		else if (days <= 90)
+			g_ptr_array_add(
+			    found, g_strdup_printf("provisioning certificate %s expires in %d "
+						   "days: order its successor",
+				       pv_identity_get_path(identity), days));
+	}
+	if (site->identities->len == 0)
+		g_ptr_array_add(found,
+		    g_strdup(
+			"no provisioning certificate: devices in set-up cannot be provisioned"));
+}
+
+GPtrArray *
+pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable)
+{
+	GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GError) error = NULL;
+	site_check_identities(site, found);
+	for (guint i = 0; i < site->candidates->len; i++) {
+		const PvCandidate *candidate = site->candidates->pdata[i];
+		g_autoptr(GError) caught = NULL;
+		g_autoptr(PvSecret) secret =
+		    pv_values_dup_secret(candidate->values, "password", &caught);
+		if (secret == NULL)
+			g_ptr_array_add(found, g_strdup(caught->message));
+	}
+	if (!online)
+		return found;
+	if (site->directory != NULL && site->directory->check != NULL &&
+	    !site->directory->check(site->directory_handle, cancellable, &error))
+		g_ptr_array_add(found,
+		    g_strdup_printf("directory %s: %s", site->directory->type, error->message));
+	g_clear_error(&error);
+	if (site->ca != NULL && site->ca->check != NULL &&
+	    !site->ca->check(site->ca_handle, cancellable, &error))
+		g_ptr_array_add(
+		    found, g_strdup_printf("CA %s: %s", site->ca->type, error->message));
+	return found;
+}
