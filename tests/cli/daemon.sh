@@ -6,9 +6,7 @@ provostd=${PROVOSTD:-$PV_TOP_BUILDDIR/provostd}
 : >"$work/out"
 : >"$work/err"
 
-mkdir "$work/plugins"
-cp "$PV_TOP_BUILDDIR"/plugins/*/.libs/*.so "$work/plugins" 2>/dev/null
-chmod -R go-w "$work/plugins"
+copy_plugins
 # an address of our own, so that the port is free
 address=127.$((RANDOM % 200 + 20)).$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
 site=$work/site/site.json
