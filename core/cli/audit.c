@@ -26,8 +26,9 @@ audit_verify_run(PvCli *cli)
 	if (!intact)
 		return pv_cli_fail(cli, error);
 	if (!cli->json) {
-		g_autofree char *text = g_strdup_printf(
-		    _("the audit log is intact: %" G_GINT64_FORMAT " entries\n"), count);
+		g_autofree char *entries = g_strdup_printf("%" G_GINT64_FORMAT, count);
+		g_autofree char *text =
+		    g_strdup_printf(_("the audit log is intact: %s entries\n"), entries);
 		pv_cli_print(cli, text);
 	}
 	return PV_EXIT_OK;

@@ -162,7 +162,8 @@ pv_edit_check_idle(PvCli *cli, const PvDeviceRow *row, const PvJobRow *job)
 	if (job->owner == NULL || (dead != NULL && dead[0] != NULL) ||
 	    job->lease_usec < g_get_real_time())
 		return TRUE;
-	pv_cli_warn(cli, _("%s: job %" G_GINT64_FORMAT " is running; wait for it or stop it first"),
-	    row->name, job->id);
+	g_autofree char *id = g_strdup_printf("%" G_GINT64_FORMAT, job->id);
+	pv_cli_warn(
+	    cli, _("%s: job %s is running; wait for it or stop it first"), row->name, id);
 	return FALSE;
 }

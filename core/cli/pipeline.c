@@ -17,8 +17,8 @@ pipeline_load(PvCli *cli, PvLoader **owned, int *code)
 	if (cli->site == NULL)
 		pv_cli_load_all(cli, loader, TRUE);
 	g_autoptr(GError) error = NULL;
-	PvPipeline *pipeline = pv_pipeline_load(
-	    cli->words[0], loader, cli->site != NULL ? cli->site->variables : NULL, NULL, &error);
+	PvPipeline *pipeline = pv_pipeline_load(cli->words[0], loader,
+	    cli->site != NULL ? cli->site->variables : NULL, pv_site_facts, &error);
 	if (pipeline == NULL)
 		*code = pv_cli_fail_config(cli, error);
 	return pipeline;

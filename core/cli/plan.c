@@ -38,8 +38,9 @@ plan_add_rows(PvTable *table, const PvDeviceRow *row, const PvStagePlan *stage)
 	    g_str_equal(stage->outcome, "skipped"))
 		return;
 	gboolean failed = g_str_equal(stage->outcome, "failed");
+	/* the last column is the one that may be long */
 	pv_table_add(table, row->name, stage->stage, failed ? _("(failed)") : _("(not known yet)"),
-	    stage->text, "", "");
+	    "", "", stage->text);
 	pv_table_set_style(table, 2, failed ? PV_STYLE_BAD : PV_STYLE_DIM);
 }
 

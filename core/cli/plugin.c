@@ -215,10 +215,11 @@ plugin_append_params(GString *out, const PvParam *params, int indent)
 			g_autofree char *joined = g_strjoinv(", ", choices);
 			g_string_append_printf(line, _(": one of %s"), joined);
 		}
-		if (params->maximum != 0)
-			g_string_append_printf(line,
-			    _(", %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT), params->minimum,
-			    params->maximum);
+		if (params->maximum != 0) {
+			g_autofree char *least = g_strdup_printf("%" G_GINT64_FORMAT, params->minimum);
+			g_autofree char *most = g_strdup_printf("%" G_GINT64_FORMAT, params->maximum);
+			g_string_append_printf(line, _(", %s to %s"), least, most);
+		}
 		if (params->fallback == NULL)
 			g_string_append(line, _("; required"));
 		else if (g_str_equal(params->fallback, "null"))

@@ -28,6 +28,7 @@ struct PvProgress {
 	GPtrArray *order; /* of ProgressRow, by name */
 	GPtrArray *uuids; /* of char* */
 	guint lines; /* of the block that is on the screen */
+	char *block; /* owned: that block; NULL: none */
 	guint done, failed;
 	gint64 begin_usec;
 };
@@ -75,13 +76,14 @@ progress_get_size(PvProgress *progress, guint *columns, guint *lines)
 	*lines = known && size.ws_row > 0 ? size.ws_row : 24;
 }
 
-/* with the lock: takes the block from the screen, the cursor is where it began */
+/* with the lock: takes the block from the screen; the cursor is where it began */
 static void
 progress_erase(PvProgress *progress)
 {
 	if (progress->lines > 0)
 		fprintf(progress->file, "\033[%uA\r\033[J", progress->lines);
 	progress->lines = 0;
+	g_clear_pointer(&progress->block, g_free);
 }
 
 static void
@@ -93,7 +95,6 @@ progress_append_line(
 	g_string_append(out, line);
 	g_string_append(out, progress->colour ? pv_style_get_end(style) : "");
 	g_string_append_c(out, '\n');
-	progress->lines++;
 }
 
 static char *
@@ -117,7 +118,6 @@ progress_draw_block(PvProgress *progress)
 	progress_get_size(progress, &columns, &screen);
 	gint64 now_usec = g_get_monotonic_time();
 	g_autoptr(GString) out = g_string_new(NULL);
-	progress_erase(progress);
 	for (guint i = 0; i < progress->order->len; i++) {
 		const ProgressRow *row = g_ptr_array_index(progress->order, i);
 		if (row->begin_usec == 0 || row->ended)
@@ -138,8 +138,13 @@ progress_draw_block(PvProgress *progress)
 	    g_strdup_printf(_("%u devices: %u done, %u failed, %u running, %u to come; %s"),
 		progress->order->len, progress->done, progress->failed, running, waiting, time);
 	progress_append_line(progress, out, sum, PV_STYLE_DIM, columns);
+	if (g_strcmp0(out->str, progress->block) == 0)
+		return;
+	progress_erase(progress);
 	fputs(out->str, progress->file);
 	fflush(progress->file);
+	progress->lines = shown + 1;
+	progress->block = g_strdup(out->str);
 }
 
 /* with the lock */
@@ -184,7 +189,7 @@ progress_format_event(const ProgressRow *row, const PvRunnerEvent *event)
 		return g_strdup_printf("%s: %u/%u %s %s%s%s", row->name, event->index + 1,
 		    event->count, stage, event->outcome, colon, text);
 	case PV_RUNNER_JOB_PARKED:
-		return g_strdup_printf(_("%s: %s waits%s%s"), row->name, stage, colon, text);
+		return g_strdup_printf(_("%s: waits%s%s"), row->name, colon, text);
 	case PV_RUNNER_JOB_ENDED:
 		return g_strdup_printf("%s: %s%s%s", row->name, event->outcome, colon, text);
 	}

@@ -195,10 +195,10 @@ show_add_changes(PvTable *table, const char *changes)
 		JsonObject *change = json_node_get_object(item);
 		const char *property =
 		    json_object_get_string_member_with_default(change, "property", "");
-		g_autofree char *text = g_strdup_printf("%s%s%s: %s → %s",
+		const char *from = json_object_get_string_member_with_default(change, "from", "");
+		g_autofree char *text = g_strdup_printf("%s%s%s: %s%s→ %s",
 		    json_object_get_string_member_with_default(change, "object", ""),
-		    property[0] != '\0' ? "." : "", property,
-		    json_object_get_string_member_with_default(change, "from", ""),
+		    property[0] != '\0' ? "." : "", property, from, from[0] != '\0' ? " " : "",
 		    json_object_get_string_member_with_default(change, "to", ""));
 		pv_table_add(table, "", "", "", text);
 	}

@@ -61,7 +61,7 @@ static const PvParam site_params[] = {
 /* clang-format on */
 
 /* facts that the engine, the import or the hello listener makes before the first stage */
-static const char *const site_facts[] = { "hello.hashes", "amt.version", "amt.state",
+const char *const pv_site_facts[] = { "hello.hashes", "amt.version", "amt.state",
 	"otp.expected", NULL };
 static const char *const site_other_members[] = { "store", "directory", "ca", "variables", NULL };
 static const char *const type_member[] = { "type", NULL };
@@ -178,7 +178,7 @@ site_load_pipelines(PvSite *site, const PvValues *values, GError **error)
 		const PvValues *entry = pv_values_get_object(values, "pipelines", i);
 		g_autofree char *file = site_resolve(site, pv_values_get_string(entry, "file"));
 		PvPipeline *pipeline =
-		    pv_pipeline_load(file, site->loader, site->variables, site_facts, error);
+		    pv_pipeline_load(file, site->loader, site->variables, pv_site_facts, error);
 		if (pipeline == NULL)
 			return FALSE;
 		if (!g_hash_table_insert(

@@ -55,6 +55,9 @@ typedef enum {
 	PV_SITE_CONFIG_ONLY = 1 << 0, /* parse and check; open neither store, directory nor CA */
 } PvSiteFlags;
 
+/* facts that the engine, the import or the hello listener makes before the first stage; ends with NULL */
+extern const char *const pv_site_facts[];
+
 /**
  * pv_site_open:
  * @path: (nullable): site.json; NULL: $PROVOST_SITE, then SYSCONFDIR/provost/site.json

@@ -3,10 +3,7 @@
 # The commands on a site of their own, without any device.
 . "${PV_TOP_SRCDIR:?}/tests/cli/tap.bash" || exit 1
 
-# the loader takes plugins only from folders that nobody else may write to
-mkdir "$work/plugins"
-cp "$PV_TOP_BUILDDIR"/plugins/*/.libs/*.so "$work/plugins" 2>/dev/null
-chmod -R go-w "$work/plugins"
+copy_plugins
 site=$work/site/site.json
 uuid=4c4c4544-0042-3010-8051-b4c04f4e3332
 

@@ -44,6 +44,16 @@ expect() {
 	ok "$name" "$status"
 }
 
+# the built plugins in $work/plugins: the loader takes them only from folders that nobody else may write to
+copy_plugins() {
+	mkdir "$work/plugins"
+	cp "$PV_TOP_BUILDDIR"/plugins/*/.libs/*.so "$work/plugins" 2>/dev/null || {
+		skip "/cli/${0##*/}" 'no plugins are built'
+		finish
+	}
+	chmod -R go-w "$work/plugins"
+}
+
 # the names of all commands, one a line
 list_commands() {
 	"$provost" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\( [a-z][a-z]*\)\{0,1\}\) .*/\1/p'
