@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sim/hello.h"
+
+#include <string.h>
+
+#define HELLO_VERSION 3
+#define HELLO_SHA256 2
+#define HELLO_EACH_MINUTE 5   /* packets a minute apart */
+#define HELLO_EACH_FIVE 12    /* then five minutes apart, for an hour */
+#define HELLO_EACH_HOUR 23    /* then an hour apart */
+
+static void
+hello_append_le(GByteArray *packet, guint32 value, guint bytes)
+{
+	for (guint i = 0; i < bytes; i++) {
+		guint8 byte = (guint8)(value >> (8 * i));
+		g_byte_array_append(packet, &byte, 1);
+	}
+}
+
+GByteArray *
+pv_sim_hello_packet(const PvSimDevice *device)
+{
+	GByteArray *packet = g_byte_array_new();
+	guint active = 0;
+	for (guint i = 0; i < device->roots->len; i++)
+		active += ((const PvSimRoot *)device->roots->pdata[i])->active ? 1 : 0;
+	active = MIN(active, G_MAXUINT8);
+	hello_append_le(packet, device->admin_default && device->mebx_default ? 0 : 1, 2);
+	hello_append_le(packet, HELLO_VERSION, 2);
+	hello_append_le(packet, device->hello_retry, 4);
+	g_byte_array_append(packet, device->uuid, sizeof device->uuid);
+	hello_append_le(packet, active, 1);
+	for (guint i = 0; i < device->roots->len && active > 0; i++) {
+		const PvSimRoot *root = device->roots->pdata[i];
+		if (!root->active)
+			continue;
+		hello_append_le(packet, HELLO_SHA256, 1);
+		hello_append_le(packet, sizeof root->sha256, 1);
+		g_byte_array_append(packet, root->sha256, sizeof root->sha256);
+		active--;
+	}
+	return packet;
+}
+
+guint
+pv_sim_hello_next_minutes(guint sent)
+{
+	if (sent <= HELLO_EACH_MINUTE)
+		return 1;
+	if (sent <= HELLO_EACH_MINUTE + HELLO_EACH_FIVE)
+		return 5;
+	return sent <= HELLO_EACH_MINUTE + HELLO_EACH_FIVE + HELLO_EACH_HOUR ? 60 : 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "sim/device.h"
+
+G_BEGIN_DECLS
+
+/* HTTP/1.1 as AMT reads and writes it: amt/01 section 2 */
+
+#define PV_SIM_HTTP_HEAD_MAX 16384
+#define PV_SIM_HTTP_BODY_MAX 131072
+
+typedef struct {
+	char *method;
+	char *path;
+	char *authorization; /* NULL: none */
+	gboolean close;      /* the client wants the connection closed */
+	GByteArray *body;
+} PvSimHttpRequest;
+
+typedef enum { PV_SIM_HTTP_MORE, PV_SIM_HTTP_READY, PV_SIM_HTTP_BAD } PvSimHttpResult;
+
+/* Takes one whole request off the front of @buffer. BAD: no way to go on with this connection. */
+PvSimHttpResult pv_sim_http_parse(GByteArray *buffer, PvSimHttpRequest **request);
+void pv_sim_http_request_free(PvSimHttpRequest *request);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimHttpRequest, pv_sim_http_request_free)
+
+/* Appends a whole answer. @soap: a SOAP body, in chunks; else HTML with a length. */
+void pv_sim_http_answer_soap(GByteArray *out, const PvSimDevice *device, guint status, const GString *body);
+void pv_sim_http_answer_html(GByteArray *out, const PvSimDevice *device, guint status, const char *html, gboolean close);
+void pv_sim_http_answer_challenge(GByteArray *out, const PvSimDevice *device, const char *challenge);
+
+G_END_DECLS

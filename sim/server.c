@@ -1,0 +1,808 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h" /* _GNU_SOURCE: accept4 */
+
+#include "sim/server.h"
+
+#include "sim/digest.h"
+#include "sim/hello.h"
+#include "sim/http.h"
+#include "sim/loop.h"
+#include "sim/service.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <gio/gio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SERVER_PORT_PLAIN 16992
+#define SERVER_PORT_TLS 16993
+#define SERVER_LOOPS_MAX 4
+#define SERVER_CONNECTIONS_MAX 16 /* per device */
+#define SERVER_LINGER_MSEC 1000   /* lets the peer read an alert before the socket goes */
+#define SERVER_READ_BYTES 16384
+#define SERVER_BACKLOG 64
+
+struct PvSimServer {
+	GPtrArray *loops; /* of PvSimLoop */
+	PvSimTlsStack *tls;
+	PvSimLog *log;
+	char *provision_host; /* NULL: no hello packets */
+	guint16 provision_port;
+	GPtrArray *nodes; /* of ServerNode */
+};
+
+/* A device on the network; owned by the server, used in its loop's thread */
+typedef struct {
+	PvSimServer *server;
+	PvSimLoop *loop;
+	PvSimDevice *device;
+	PvSimSource *plain;     /* listeners; NULL: the port is closed */
+	PvSimSource *encrypted;
+	GPtrArray *connections; /* of ServerConnection; each removes itself */
+	GPtrArray *hellos;      /* of ServerHello */
+	PvSimTimer *restart;    /* set: the stack is away */
+	PvSimTimer *hello;
+	GError *error;          /* why a port could not be opened */
+} ServerNode;
+
+typedef struct {
+	PvSimSource source;
+	ServerNode *node;
+	gboolean tls;
+} ServerListener;
+
+typedef enum { CONNECTION_HANDSHAKE, CONNECTION_OPEN, CONNECTION_LINGER } ConnectionState;
+
+typedef struct {
+	PvSimSource source;
+	ServerNode *node;
+	SSL *ssl; /* NULL: plain */
+	char *client;
+	ConnectionState state;
+	GByteArray *in;
+	GByteArray *out;
+	gsize out_at;        /* how much of out is written */
+	gboolean close;      /* when out is written */
+	gboolean restart;    /* ... and then the stack restarts */
+	gboolean want_write; /* TLS or the socket waits to write */
+	PvSimTimer *idle;
+	PvSimTimer *delay;   /* set: the answer waits */
+} ServerConnection;
+
+typedef struct {
+	PvSimSource source;
+	ServerNode *node;
+	GByteArray *packet;
+	gsize at;
+	PvSimTimer *timeout;
+} ServerHello;
+
+static void server_connection_close(ServerConnection *connection);
+static void server_restart(ServerNode *node);
+static void server_connection_step(ServerConnection *connection);
+static void server_apply_state(ServerNode *node);
+
+static ServerNode *
+server_node(PvSimDevice *device)
+{
+	return device->server;
+}
+
+/* Connections */
+
+static void
+server_connection_free(PvSimSource *source)
+{
+	ServerConnection *connection = (ServerConnection *)source;
+	SSL_free(connection->ssl);
+	g_free(connection->client);
+	g_byte_array_unref(connection->in);
+	g_byte_array_unref(connection->out);
+	g_free(connection);
+}
+
+static void
+server_connection_close(ServerConnection *connection)
+{
+	if (connection->source.removed)
+		return;
+	pv_sim_loop_cancel(connection->node->loop, &connection->idle);
+	pv_sim_loop_cancel(connection->node->loop, &connection->delay);
+	g_ptr_array_remove_fast(connection->node->connections, connection);
+	pv_sim_loop_remove(connection->node->loop, &connection->source);
+}
+
+static void
+server_connection_timeout(gpointer data)
+{
+	ServerConnection *connection = data;
+	connection->idle = NULL;
+	server_connection_close(connection);
+}
+
+static void
+server_connection_watch(ServerConnection *connection, guint msec)
+{
+	pv_sim_loop_cancel(connection->node->loop, &connection->idle);
+	connection->idle = pv_sim_loop_after(connection->node->loop, msec, server_connection_timeout, connection);
+}
+
+/* Says goodbye and reads on until the peer has seen it: a reset would overtake what was just sent */
+static void
+server_connection_linger(ServerConnection *connection)
+{
+	if (connection->ssl != NULL && connection->state == CONNECTION_OPEN) {
+		ERR_clear_error();
+		(void)SSL_shutdown(connection->ssl); /* close_notify; the answer is not waited for */
+	}
+	shutdown(connection->source.fd, SHUT_WR);
+	connection->state = CONNECTION_LINGER;
+	connection->want_write = FALSE;
+	server_connection_watch(connection, SERVER_LINGER_MSEC);
+	pv_sim_loop_change(connection->node->loop, &connection->source, EPOLLIN);
+}
+
+static void
+server_connection_drain(ServerConnection *connection)
+{
+	guint8 bytes[SERVER_READ_BYTES];
+	ssize_t got = 0;
+	do
+		got = recv(connection->source.fd, bytes, sizeof bytes, 0);
+	while (got > 0);
+	if (got == 0 || (errno != EAGAIN && errno != EINTR))
+		server_connection_close(connection);
+}
+
+/* > 0: bytes; 0: would block; < 0: the end */
+static int
+server_connection_read(ServerConnection *connection, guint8 *bytes, int size)
+{
+	if (connection->ssl == NULL) {
+		ssize_t got = recv(connection->source.fd, bytes, (size_t)size, 0);
+		if (got > 0)
+			return (int)got;
+		return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+	}
+	ERR_clear_error();
+	int got = SSL_read(connection->ssl, bytes, size);
+	if (got > 0)
+		return got;
+	int why = SSL_get_error(connection->ssl, got);
+	return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
+}
+
+static int
+server_connection_write(ServerConnection *connection, const guint8 *bytes, gsize size)
+{
+	int length = (int)MIN(size, 65536);
+	if (connection->ssl == NULL) {
+		ssize_t sent = send(connection->source.fd, bytes, (size_t)length, MSG_NOSIGNAL);
+		if (sent >= 0)
+			return (int)sent;
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	}
+	ERR_clear_error();
+	int sent = SSL_write(connection->ssl, bytes, length);
+	if (sent > 0)
+		return sent;
+	int why = SSL_get_error(connection->ssl, sent);
+	return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
+}
+
+static void
+server_fill_trace(ServerConnection *connection, const PvSimHttpRequest *request, const char *user, const char *method,
+    guint status, gint64 return_value)
+{
+	PvSimTrace *trace = g_new0(PvSimTrace, 1);
+	g_autofree char *sum = g_compute_checksum_for_data(G_CHECKSUM_SHA256, request->body->data, request->body->len);
+	g_strlcpy(trace->body_sha256, sum, sizeof trace->body_sha256);
+	trace->method = g_strdup(method);
+	trace->user = g_strdup(user);
+	trace->status = status;
+	trace->return_value = return_value;
+	trace->auth = request->authorization != NULL;
+	trace->tls = connection->ssl != NULL;
+	trace->client = g_strdup(connection->client);
+	trace->time_usec = g_get_real_time();
+	pv_sim_device_trace(connection->node->device, trace);
+}
+
+static void
+server_log_request(ServerConnection *connection, const char *user, const PvSimOutcome *outcome)
+{
+	pv_sim_log_write(connection->node->server->log, connection->node->device->name,
+	    "request method=%s user=%s status=%u return=%" G_GINT64_FORMAT "%s%s", outcome->method, user != NULL ? user : "-",
+	    outcome->http_status, outcome->return_value, outcome->note != NULL ? " note=" : "",
+	    outcome->note != NULL ? outcome->note : "");
+}
+
+static void
+server_answer_later(gpointer data)
+{
+	ServerConnection *connection = data;
+	connection->delay = NULL;
+	server_connection_step(connection);
+}
+
+static void
+server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *request, const char *user)
+{
+	ServerNode *node = connection->node;
+	PvSimOutcome outcome;
+	pv_sim_service_run(node->device, (const char *)request->body->data, request->body->len, user, connection->ssl != NULL, &outcome);
+	server_fill_trace(connection, request, user, outcome.method, outcome.http_status, outcome.return_value);
+	server_log_request(connection, user, &outcome);
+	connection->restart = outcome.restart;
+	if (outcome.body == NULL) {
+		connection->close = TRUE; /* and nothing is sent */
+	} else {
+		pv_sim_http_answer_soap(connection->out, node->device, outcome.http_status, outcome.body);
+		connection->close = connection->close || outcome.http_status != 200;
+		if (outcome.delay_msec > 0)
+			connection->delay = pv_sim_loop_after(node->loop, outcome.delay_msec, server_answer_later, connection);
+	}
+	pv_sim_outcome_clear(&outcome);
+}
+
+static void
+server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, PvSimLogin login)
+{
+	static const char *const texts[] = { "ok", "no-login", "stale-nonce", "wrong-password", "locked" };
+	PvSimDevice *device = connection->node->device;
+	g_autofree char *challenge = pv_sim_digest_challenge(device);
+	pv_sim_http_answer_challenge(connection->out, device, challenge);
+	connection->close = connection->close || device->switches->close_after_401;
+	server_fill_trace(connection, request, NULL, "-", 401, -1);
+	pv_sim_log_write(connection->node->server->log, device->name, "challenge reason=%s path=%s", texts[login], request->path);
+}
+
+static void
+server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
+{
+	PvSimDevice *device = connection->node->device;
+	g_autofree char *user = NULL;
+	device->counters.requests++;
+	connection->close = request->close;
+	/* the version is public: scanners read it from the Server header (amt/01 section 2) */
+	if (strcmp(request->path, "/") == 0 && (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)) {
+		pv_sim_http_answer_html(connection->out, device, 200,
+		    *request->method == 'G' ? "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management Technology</title></head><body></body></html>\n" : "",
+		    connection->close);
+		server_fill_trace(connection, request, NULL, "-", 200, -1);
+		return;
+	}
+	gboolean free_entry = device->state == PV_SIM_IN && connection->client != NULL && !device->switches->digest_in_setup;
+	if (!free_entry) {
+		PvSimLogin login = pv_sim_digest_check(device, request->authorization, request->method, request->path,
+		    (const char *)request->body->data, request->body->len, &user);
+		if (login != PV_SIM_LOGIN_OK) {
+			server_challenge(connection, request, login);
+			return;
+		}
+	}
+	if (strcmp(request->path, "/wsman") != 0) {
+		pv_sim_http_answer_html(connection->out, device, 404, "<html><body>Not Found</body></html>\n", connection->close);
+		server_fill_trace(connection, request, user, "-", 404, -1);
+	} else if (strcmp(request->method, "POST") != 0) {
+		pv_sim_http_answer_html(connection->out, device, 405, "<html><body>Method Not Allowed</body></html>\n", connection->close);
+		server_fill_trace(connection, request, user, "-", 405, -1);
+	} else {
+		server_answer_wsman(connection, request, user);
+	}
+}
+
+/* FALSE: the connection is closed or must wait */
+static gboolean
+server_connection_flush(ServerConnection *connection)
+{
+	while (connection->out_at < connection->out->len) {
+		int sent = server_connection_write(connection, connection->out->data + connection->out_at, connection->out->len - connection->out_at);
+		if (sent < 0) {
+			gboolean restart = connection->restart;
+			ServerNode *node = connection->node;
+			server_connection_close(connection);
+			if (restart)
+				server_restart(node);
+			return FALSE;
+		}
+		connection->want_write = sent == 0;
+		if (sent == 0)
+			return FALSE;
+		connection->out_at += (gsize)sent;
+	}
+	g_byte_array_set_size(connection->out, 0);
+	connection->out_at = 0;
+	return TRUE;
+}
+
+/* Writes what is to be written, then takes up the next request, as far as both go without waiting */
+static void
+server_connection_step(ServerConnection *connection)
+{
+	while (!connection->source.removed && connection->state == CONNECTION_OPEN && connection->delay == NULL) {
+		if (!server_connection_flush(connection))
+			break;
+		if (connection->restart) {
+			ServerNode *node = connection->node;
+			server_connection_linger(connection);
+			server_restart(node);
+			return;
+		}
+		if (connection->close) {
+			server_connection_linger(connection);
+			return;
+		}
+		g_autoptr(PvSimHttpRequest) request = NULL;
+		PvSimHttpResult result = pv_sim_http_parse(connection->in, &request);
+		if (result == PV_SIM_HTTP_MORE)
+			break;
+		if (result == PV_SIM_HTTP_BAD) {
+			pv_sim_http_answer_html(connection->out, connection->node->device, 400, "<html><body>Bad Request</body></html>\n", TRUE);
+			connection->close = TRUE;
+			continue;
+		}
+		server_answer(connection, request);
+	}
+	if (!connection->source.removed)
+		pv_sim_loop_change(connection->node->loop, &connection->source, connection->want_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void
+server_connection_input(ServerConnection *connection)
+{
+	guint8 bytes[SERVER_READ_BYTES];
+	for (;;) {
+		int got = server_connection_read(connection, bytes, sizeof bytes);
+		if (got == 0)
+			break;
+		if (got < 0 || connection->in->len + (guint)got > PV_SIM_HTTP_HEAD_MAX + 2 * PV_SIM_HTTP_BODY_MAX) {
+			server_connection_close(connection);
+			return;
+		}
+		g_byte_array_append(connection->in, bytes, (guint)got);
+	}
+	server_connection_watch(connection, connection->node->device->switches->idle_sec * 1000);
+	server_connection_step(connection);
+}
+
+static void
+server_refuse_handshake(ServerConnection *connection)
+{
+	PvSimDevice *device = connection->node->device;
+	const char *reason = pv_sim_tls_refusal(connection->ssl, device);
+	device->counters.tls_refused++;
+	if (reason != device->last_refusal) {
+		g_free(device->last_refusal);
+		device->last_refusal = g_strdup(reason);
+	}
+	pv_sim_log_write(connection->node->server->log, device->name, "tls-refused reason=%s suffix=%s", device->last_refusal,
+	    pv_sim_device_suffix(device));
+	server_connection_linger(connection);
+}
+
+static void
+server_connection_handshake(ServerConnection *connection)
+{
+	ERR_clear_error();
+	int result = SSL_do_handshake(connection->ssl);
+	if (result == 1) {
+		connection->state = CONNECTION_OPEN;
+		connection->want_write = FALSE;
+		connection->client = pv_sim_tls_client_name(connection->ssl);
+		pv_sim_log_write(connection->node->server->log, connection->node->device->name, "tls-accepted version=%s client=%s",
+		    SSL_get_version(connection->ssl), connection->client != NULL ? connection->client : "-");
+		server_connection_input(connection);
+		return;
+	}
+	switch (SSL_get_error(connection->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		pv_sim_loop_change(connection->node->loop, &connection->source, EPOLLIN);
+		break;
+	case SSL_ERROR_WANT_WRITE:
+		pv_sim_loop_change(connection->node->loop, &connection->source, EPOLLIN | EPOLLOUT);
+		break;
+	case SSL_ERROR_SSL:
+		server_refuse_handshake(connection);
+		break;
+	default:
+		server_connection_close(connection); /* the peer went away */
+		break;
+	}
+}
+
+static void
+server_connection_ready(PvSimSource *source, guint32 events)
+{
+	ServerConnection *connection = (ServerConnection *)source;
+	if (connection->state == CONNECTION_LINGER)
+		server_connection_drain(connection);
+	else if (connection->state == CONNECTION_HANDSHAKE)
+		server_connection_handshake(connection);
+	else
+		server_connection_input(connection);
+}
+
+/* Listeners */
+
+static void
+server_listener_free(PvSimSource *source)
+{
+	g_free(source);
+}
+
+static void
+server_accept_one(ServerListener *listener, int fd)
+{
+	ServerNode *node = listener->node;
+	int on = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	SSL *ssl = listener->tls ? pv_sim_tls_accept(node->server->tls, node->device) : NULL;
+	if (node->connections->len >= SERVER_CONNECTIONS_MAX || (listener->tls && ssl == NULL)) {
+		SSL_free(ssl);
+		close(fd);
+		return;
+	}
+	ServerConnection *connection = g_new0(ServerConnection, 1);
+	connection->source.fd = fd;
+	connection->source.ready = server_connection_ready;
+	connection->source.free = server_connection_free;
+	connection->node = node;
+	connection->ssl = ssl;
+	connection->state = ssl != NULL ? CONNECTION_HANDSHAKE : CONNECTION_OPEN;
+	connection->in = g_byte_array_new();
+	connection->out = g_byte_array_new();
+	node->device->counters.connections++;
+	if ((ssl != NULL && SSL_set_fd(ssl, fd) != 1) || !pv_sim_loop_add(node->loop, &connection->source, EPOLLIN)) {
+		close(fd);
+		server_connection_free(&connection->source);
+		return;
+	}
+	g_ptr_array_add(node->connections, connection);
+	server_connection_watch(connection, node->device->switches->idle_sec * 1000);
+}
+
+static void
+server_listener_ready(PvSimSource *source, guint32 events)
+{
+	ServerListener *listener = (ServerListener *)source;
+	for (;;) {
+		int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return; /* nobody waits, or no descriptor is left: the next event tries again */
+		server_accept_one(listener, fd);
+	}
+}
+
+static PvSimSource *
+server_listen(ServerNode *node, guint16 port, gboolean tls, GError **error)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	gboolean good = fd >= 0 && inet_pton(AF_INET, node->device->address, &address.sin_addr) == 1 &&
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+	    bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, SERVER_BACKLOG) == 0;
+	int why = errno;
+	if (good) {
+		ServerListener *listener = g_new0(ServerListener, 1);
+		listener->source.fd = fd;
+		listener->source.ready = server_listener_ready;
+		listener->source.free = server_listener_free;
+		listener->node = node;
+		listener->tls = tls;
+		if (pv_sim_loop_add(node->loop, &listener->source, EPOLLIN))
+			return &listener->source;
+		why = errno;
+		g_free(listener);
+	}
+	if (fd >= 0)
+		close(fd);
+	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(why), "listen on %s:%u: %s%s", node->device->address, port, g_strerror(why),
+	    why == EADDRINUSE ? " (another simulator? give each its own --base)" : why == EMFILE ? " (raise the limit of open files: ulimit -n)" : "");
+	return NULL;
+}
+
+static void
+server_set_port(ServerNode *node, PvSimSource **listener, guint16 port, gboolean open)
+{
+	if (!open && *listener != NULL) {
+		pv_sim_loop_remove(node->loop, *listener);
+		*listener = NULL;
+	}
+	if (open && *listener == NULL) {
+		g_clear_error(&node->error);
+		*listener = server_listen(node, port, port == SERVER_PORT_TLS, &node->error);
+		if (*listener == NULL)
+			pv_sim_log_write(node->server->log, node->device->name, "error %s", node->error->message);
+	}
+}
+
+static void
+server_drop_connections(ServerNode *node)
+{
+	for (guint i = node->connections->len; i > 0; i--) {
+		ServerConnection *connection = node->connections->pdata[i - 1];
+		if (connection->state != CONNECTION_LINGER)
+			server_connection_close(connection);
+	}
+}
+
+/* Restarts, ports */
+
+static void
+server_restart_done(gpointer data)
+{
+	ServerNode *node = data;
+	node->restart = NULL;
+	server_apply_state(node);
+}
+
+static void
+server_restart(ServerNode *node)
+{
+	node->device->counters.restarts++;
+	server_drop_connections(node);
+	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE);
+	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE);
+	pv_sim_loop_cancel(node->loop, &node->restart);
+	node->restart = pv_sim_loop_after(node->loop, node->device->switches->restart_msec, server_restart_done, node);
+	pv_sim_log_write(node->server->log, node->device->name, "restart state=%u away-msec=%u", node->device->state,
+	    node->device->switches->restart_msec);
+	server_apply_state(node);
+}
+
+/* Hello packets */
+
+static void
+server_hello_free(PvSimSource *source)
+{
+	ServerHello *hello = (ServerHello *)source;
+	g_byte_array_unref(hello->packet);
+	g_free(hello);
+}
+
+static void
+server_hello_end(ServerHello *hello)
+{
+	pv_sim_loop_cancel(hello->node->loop, &hello->timeout);
+	g_ptr_array_remove_fast(hello->node->hellos, hello);
+	pv_sim_loop_remove(hello->node->loop, &hello->source);
+}
+
+static void
+server_hello_timeout(gpointer data)
+{
+	ServerHello *hello = data;
+	hello->timeout = NULL;
+	server_hello_end(hello);
+}
+
+static void
+server_hello_ready(PvSimSource *source, guint32 events)
+{
+	ServerHello *hello = (ServerHello *)source;
+	ssize_t sent = (events & (EPOLLERR | EPOLLHUP)) != 0 ? -1 :
+	    send(source->fd, hello->packet->data + hello->at, hello->packet->len - hello->at, MSG_NOSIGNAL);
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR) && (events & (EPOLLERR | EPOLLHUP)) == 0)
+		return;
+	if (sent >= 0)
+		hello->at += (gsize)sent;
+	if (sent >= 0 && hello->at < hello->packet->len)
+		return;
+	pv_sim_log_write(hello->node->server->log, hello->node->device->name, "hello retry=%u result=%s",
+	    hello->node->device->hello_retry, sent < 0 ? "unreachable" : "sent");
+	server_hello_end(hello);
+}
+
+static gboolean
+server_send_hello(ServerNode *node, const char *host, guint16 port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	if (inet_pton(AF_INET, host, &to.sin_addr) != 1 || inet_pton(AF_INET, node->device->address, &from.sin_addr) != 1)
+		return FALSE;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return FALSE;
+	ServerHello *hello = g_new0(ServerHello, 1);
+	hello->source.fd = fd;
+	hello->source.ready = server_hello_ready;
+	hello->source.free = server_hello_free;
+	hello->node = node;
+	hello->packet = pv_sim_hello_packet(node->device);
+	node->device->counters.hellos++;
+	/* the server knows the device by the address that the hello comes from */
+	gboolean started = bind(fd, (struct sockaddr *)&from, sizeof from) == 0 &&
+	    (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS) &&
+	    pv_sim_loop_add(node->loop, &hello->source, EPOLLOUT);
+	if (!started) {
+		close(fd);
+		server_hello_free(&hello->source);
+		return FALSE;
+	}
+	g_ptr_array_add(node->hellos, hello);
+	hello->timeout = pv_sim_loop_after(node->loop, 10000, server_hello_timeout, hello);
+	return TRUE;
+}
+
+static void
+server_hello_due(gpointer data)
+{
+	ServerNode *node = data;
+	PvSimDevice *device = node->device;
+	node->hello = NULL;
+	(void)server_send_hello(node, node->server->provision_host, node->server->provision_port); /* the next one comes anyway */
+	device->hello_retry++;
+	guint minutes = pv_sim_hello_next_minutes(device->hello_retry);
+	if (minutes > 0)
+		node->hello = pv_sim_loop_after(node->loop, minutes * device->switches->hello_minute_msec, server_hello_due, node);
+}
+
+/* Opens and closes ports, starts and stops hello packets: as the device's state wants it */
+static void
+server_apply_state(ServerNode *node)
+{
+	const PvSimDevice *device = node->device;
+	gboolean up = !device->off && node->restart == NULL && device->state != PV_SIM_PRE;
+	gboolean encrypted = up && (device->state == PV_SIM_IN || device->tls.enabled);
+	gboolean plain = up && device->switches->plain_port && device->state == PV_SIM_POST &&
+	    (!device->tls.enabled || device->tls.accept_plain);
+	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, encrypted);
+	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, plain);
+	gboolean says_hello = device->state == PV_SIM_IN && !device->off && node->server->provision_host != NULL;
+	if (!says_hello)
+		pv_sim_loop_cancel(node->loop, &node->hello);
+	else if (node->hello == NULL && device->hello_retry == 0)
+		node->hello = pv_sim_loop_after(node->loop, 0, server_hello_due, node);
+}
+
+/* The server */
+
+static void
+server_node_close(gpointer data)
+{
+	ServerNode *node = data;
+	pv_sim_loop_cancel(node->loop, &node->restart);
+	pv_sim_loop_cancel(node->loop, &node->hello);
+	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE);
+	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE);
+	while (node->connections->len > 0)
+		server_connection_close(node->connections->pdata[node->connections->len - 1]);
+	while (node->hellos->len > 0)
+		server_hello_end(node->hellos->pdata[node->hellos->len - 1]);
+	node->device->server = NULL;
+}
+
+static void
+server_node_free(gpointer data)
+{
+	ServerNode *node = data;
+	g_ptr_array_unref(node->connections);
+	g_ptr_array_unref(node->hellos);
+	g_clear_error(&node->error);
+	g_free(node);
+}
+
+PvSimServer *
+pv_sim_server_new(const PvSimServerConfig *config, GError **error)
+{
+	g_autoptr(PvSimServer) server = g_new0(PvSimServer, 1);
+	server->loops = g_ptr_array_new_with_free_func((GDestroyNotify)pv_sim_loop_free);
+	server->nodes = g_ptr_array_new_with_free_func(server_node_free);
+	server->tls = config->tls;
+	server->log = config->log;
+	server->provision_host = g_strdup(config->provision_host);
+	server->provision_port = config->provision_port;
+	guint count = CLAMP(g_get_num_processors(), 1, SERVER_LOOPS_MAX);
+	for (guint i = 0; i < count; i++) {
+		PvSimLoop *loop = pv_sim_loop_new("sim-loop", error);
+		if (loop == NULL)
+			return NULL;
+		g_ptr_array_add(server->loops, loop);
+	}
+	return g_steal_pointer(&server);
+}
+
+void
+pv_sim_server_free(PvSimServer *server)
+{
+	if (server == NULL)
+		return;
+	for (guint i = 0; i < server->nodes->len; i++) {
+		ServerNode *node = server->nodes->pdata[i];
+		pv_sim_loop_call(node->loop, server_node_close, node);
+	}
+	g_ptr_array_unref(server->loops);
+	g_ptr_array_unref(server->nodes);
+	g_free(server->provision_host);
+	g_free(server);
+}
+
+static void
+server_node_open(gpointer data)
+{
+	server_apply_state(data);
+}
+
+gboolean
+pv_sim_server_add(PvSimServer *server, PvSimDevice *device, GError **error)
+{
+	ServerNode *node = g_new0(ServerNode, 1);
+	node->server = server;
+	node->device = device;
+	node->loop = server->loops->pdata[server->nodes->len % server->loops->len];
+	node->connections = g_ptr_array_new();
+	node->hellos = g_ptr_array_new();
+	device->server = node;
+	g_ptr_array_add(server->nodes, node);
+	pv_sim_loop_call(node->loop, server_node_open, node);
+	if (node->error == NULL)
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&node->error));
+	return FALSE;
+}
+
+typedef struct {
+	ServerNode *node;
+	gboolean (*function)(PvSimDevice *device, gpointer data);
+	gpointer data;
+	const char *host;
+	guint16 port;
+	gboolean done;
+} ServerCall;
+
+static void
+server_call_run(gpointer data)
+{
+	ServerCall *call = data;
+	if (call->function(call->node->device, call->data))
+		server_drop_connections(call->node);
+	server_apply_state(call->node);
+}
+
+void
+pv_sim_server_call(PvSimServer *server, PvSimDevice *device, gboolean (*function)(PvSimDevice *device, gpointer data), gpointer data)
+{
+	ServerCall call = { .node = server_node(device), .function = function, .data = data };
+	pv_sim_loop_call(call.node->loop, server_call_run, &call);
+}
+
+static void
+server_call_hello(gpointer data)
+{
+	ServerCall *call = data;
+	call->done = server_send_hello(call->node, call->host, call->port);
+}
+
+gboolean
+pv_sim_server_hello(PvSimServer *server, PvSimDevice *device, const char *host, guint16 port)
+{
+	ServerCall call = { .node = server_node(device), .host = host, .port = port };
+	pv_sim_loop_call(call.node->loop, server_call_hello, &call);
+	return call.done;
+}
+
+gboolean
+pv_sim_server_parse_address(const char *text, char **host, guint16 *port, GError **error)
+{
+	const char *colon = strrchr(text, ':');
+	guint64 number = 0;
+	struct in_addr address;
+	g_autofree char *name = colon != NULL ? g_strndup(text, (gsize)(colon - text)) : NULL;
+	if (colon == NULL || !g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, &number, NULL) || inet_pton(AF_INET, name, &address) != 1) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "'%s' is no IPv4 ADDRESS:PORT, such as 127.0.0.1:9971", text);
+		return FALSE;
+	}
+	*host = g_steal_pointer(&name);
+	*port = (guint16)number;
+	return TRUE;
+}
+

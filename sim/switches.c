@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sim/switches.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+typedef enum { SWITCH_BOOL, SWITCH_UINT, SWITCH_CHOICE, SWITCH_TEXT } SwitchKind;
+
+typedef struct {
+	const char *name;
+	SwitchKind kind;
+	gsize offset;
+	const char *fallback;
+	const char *choices; /* separated by | */
+	const char *tag;     /* how sure the default is: see switches_describe */
+	const char *summary;
+} SwitchRow;
+
+#define AT(field) G_STRUCT_OFFSET(PvSimSwitches, field)
+
+/* clang-format off */
+static const SwitchRow switch_rows[] = {
+	{ "suffix-rule", SWITCH_CHOICE, AT(suffix_rule), "two-labels", "strict|two-labels|loose", "V", "how the certificate's CN must agree with the DNS suffix: all labels, the last two, or either is the other's tail" },
+	{ "pki-alert", SWITCH_CHOICE, AT(pki_alert), "bad-certificate", "bad-certificate|certificate-unknown", "?", "the TLS alert for a refused provisioning certificate" },
+	{ "otp", SWITCH_TEXT, AT(otp), "", NULL, "-", "the one-time password that a local agent has set" },
+	{ "otp-padding", SWITCH_CHOICE, AT(otp_padding), "none", "none|zero32", "?", "whether a short one-time password is filled with zero bytes to 32" },
+	{ "otp-unset", SWITCH_CHOICE, AT(otp_unset), "zeros", "zeros|omit", "?", "how no one-time password reads in set-up" },
+	{ "digest-in-setup", SWITCH_BOOL, AT(digest_in_setup), "false", NULL, "C", "whether set-up over the provisioning TLS asks for a login" },
+	{ "qop", SWITCH_CHOICE, AT(qop), "auth", "auth|auth-int|both", "R", "the Digest qualities that the challenge offers" },
+	{ "nonce-requests", SWITCH_UINT, AT(nonce_requests), "0", NULL, "?", "requests that a nonce lasts; 0: for ever" },
+	{ "close-after-401", SWITCH_BOOL, AT(close_after_401), "true", NULL, "R", "whether the connection closes after a 401" },
+	{ "lock-after", SWITCH_UINT, AT(lock_after), "10", NULL, "S", "failed logins in a row before further ones are refused; 0: never" },
+	{ "lock-first-sec", SWITCH_UINT, AT(lock_first_sec), "5", NULL, "S", "how long the first refusal lasts, in seconds; doubles each time" },
+	{ "lock-max-sec", SWITCH_UINT, AT(lock_max_sec), "80", NULL, "S", "how long a refusal lasts at most, in seconds" },
+	{ "strict", SWITCH_BOOL, AT(strict), "true", NULL, "C", "refuse wrong order, unknown or missing elements with SchemaValidationError" },
+	{ "one-item-pull", SWITCH_BOOL, AT(one_item_pull), "false", NULL, "R", "whether a Pull returns one instance and a new context" },
+	{ "chunk-cuts", SWITCH_CHOICE, AT(chunk_cuts), "fixed", "fixed|random|one", "R", "where the chunks of an answer are cut" },
+	{ "restart-msec", SWITCH_UINT, AT(restart_msec), "300", NULL, "C", "how long the network stack is away at a restart; real firmware: 2000 to 15000" },
+	{ "lost-reply-commit", SWITCH_BOOL, AT(lost_reply_commit), "false", NULL, "C", "CommitChanges works, but its answer is lost" },
+	{ "commit-checks", SWITCH_BOOL, AT(commit_checks), "true", NULL, "M", "CommitChanges answers 2057 until clock, host name and TLS certificate are set" },
+	{ "commit-needs-mebx", SWITCH_BOOL, AT(commit_needs_mebx), "false", NULL, "C", "CommitChanges answers 2057 until the MEBx password was set (AMT 19)" },
+	{ "generate-busy", SWITCH_UINT, AT(generate_busy), "0", NULL, "C", "how many times GenerateKeyPair answers 2061 before it works" },
+	{ "pkcs10", SWITCH_BOOL, AT(pkcs10), "true", NULL, "M", "whether GeneratePKCS10RequestEx exists" },
+	{ "certificates-max", SWITCH_UINT, AT(certificates_max), "16", NULL, "?", "certificates that the store holds" },
+	{ "keys-max", SWITCH_UINT, AT(keys_max), "8", NULL, "?", "key pairs that the store holds" },
+	{ "acl-max-digest", SWITCH_UINT, AT(acl_max_digest), "7", NULL, "V", "digest users that the ACL holds" },
+	{ "acl-max-kerberos", SWITCH_UINT, AT(acl_max_kerberos), "32", NULL, "V", "directory entries that the ACL holds" },
+	{ "acl-page", SWITCH_UINT, AT(acl_page), "50", NULL, "I", "handles that one EnumerateUserAclEntries returns" },
+	{ "kerberos-domains", SWITCH_UINT, AT(kerberos_domains), "4", NULL, "?", "different domains among the directory entries" },
+	{ "kerberos-salt-readable", SWITCH_BOOL, AT(kerberos_salt_readable), "false", NULL, "?", "whether Get of the Kerberos settings returns Salt and IterationCount" },
+	{ "nonsecure-supported", SWITCH_BOOL, AT(nonsecure_supported), "true", NULL, "M", "value of NonSecureConnectionsSupported, where the class has it" },
+	{ "plain-port", SWITCH_BOOL, AT(plain_port), "true", NULL, "S", "whether port 16992 exists" },
+	{ "tls-min", SWITCH_CHOICE, AT(tls_min), "1.2", "1.0|1.1|1.2|1.3", "S", "lowest TLS version" },
+	{ "tls-max", SWITCH_CHOICE, AT(tls_max), "1.2", "1.0|1.1|1.2|1.3", "S", "highest TLS version" },
+	{ "on-die-chain", SWITCH_BOOL, AT(on_die_chain), "false", NULL, "S", "whether the set-up certificate comes from an on-die CA and not self-signed" },
+	{ "wireless", SWITCH_BOOL, AT(wireless), "false", NULL, "C", "whether there is a wireless port" },
+	{ "hello-minute-msec", SWITCH_UINT, AT(hello_minute_msec), "60000", NULL, "V", "how long a minute of the hello schedule lasts" },
+	{ "idle-sec", SWITCH_UINT, AT(idle_sec), "60", NULL, "?", "after how many seconds an idle connection is closed" },
+	{ "admin-password", SWITCH_TEXT, AT(admin_password), "admin", NULL, "V", "network password of admin after a reset" },
+	{ "mebx-password", SWITCH_TEXT, AT(mebx_password), "admin", NULL, "V", "MEBx password after a reset" },
+	{ "dhcp-suffix", SWITCH_TEXT, AT(dhcp_suffix), "", NULL, "-", "DNS suffix from DHCP option 15; default: that of the fleet" },
+	{ "trusted-suffix", SWITCH_TEXT, AT(trusted_suffix), "", NULL, "-", "PKI DNS suffix from MEBx; goes before DHCP's" },
+};
+/* clang-format on */
+
+static void
+switches_fault_free(gpointer data)
+{
+	PvSimFault *fault = data;
+	g_free(fault->text);
+	g_free(fault->method);
+	g_free(fault);
+}
+
+static guint *
+switches_number(const PvSimSwitches *switches, const SwitchRow *row)
+{
+	return (guint *)G_STRUCT_MEMBER_P(switches, row->offset);
+}
+
+static char **
+switches_text(const PvSimSwitches *switches, const SwitchRow *row)
+{
+	return (char **)G_STRUCT_MEMBER_P(switches, row->offset);
+}
+
+static gboolean
+switches_set_number(guint *number, const SwitchRow *row, const char *value, GError **error)
+{
+	guint64 parsed = 0;
+	if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT32, &parsed, NULL)) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "switch %s takes a whole number, not '%s'", row->name, value);
+		return FALSE;
+	}
+	*number = (guint)parsed;
+	return TRUE;
+}
+
+static gboolean
+switches_set_choice(guint *number, const SwitchRow *row, const char *choices, const char *value, GError **error)
+{
+	g_auto(GStrv) names = g_strsplit(choices, "|", -1);
+	for (guint i = 0; names[i] != NULL; i++) {
+		if (strcmp(names[i], value) == 0) {
+			*number = i;
+			return TRUE;
+		}
+	}
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "switch %s takes %s, not '%s'",
+	    row->name, choices, value);
+	return FALSE;
+}
+
+static gboolean
+switches_set_row(PvSimSwitches *switches, const SwitchRow *row, const char *value, GError **error)
+{
+	switch (row->kind) {
+	case SWITCH_BOOL:
+		return switches_set_choice(switches_number(switches, row), row, "false|true", value, error);
+	case SWITCH_UINT:
+		return switches_set_number(switches_number(switches, row), row, value, error);
+	case SWITCH_CHOICE:
+		return switches_set_choice(switches_number(switches, row), row, row->choices, value, error);
+	case SWITCH_TEXT:
+		break;
+	}
+	g_free(*switches_text(switches, row));
+	*switches_text(switches, row) = g_strdup(value);
+	return TRUE;
+}
+
+static gboolean
+switches_parse_action(PvSimFault *fault, const char *action, const char *value)
+{
+	static const struct {
+		const char *name;
+		PvSimFaultAction action;
+		gboolean has_value;
+	} actions[] = {
+		{ "close-before", PV_SIM_FAULT_CLOSE_BEFORE, FALSE },
+		{ "close-after", PV_SIM_FAULT_CLOSE_AFTER, FALSE },
+		{ "status", PV_SIM_FAULT_STATUS, TRUE },
+		{ "fault400", PV_SIM_FAULT_400, FALSE },
+		{ "slow", PV_SIM_FAULT_SLOW, TRUE },
+		{ "restart", PV_SIM_FAULT_RESTART, FALSE },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
+		if (g_strcmp0(action, actions[i].name) != 0)
+			continue;
+		guint64 number = 0;
+		if (actions[i].has_value != (value != NULL) ||
+		    (value != NULL && !g_ascii_string_to_unsigned(value, 10, 0, 3600000, &number, NULL)))
+			return FALSE;
+		fault->action = actions[i].action;
+		fault->value = (guint)number;
+		return TRUE;
+	}
+	return FALSE;
+}
+
+static gboolean
+switches_add_fault(PvSimSwitches *switches, const char *text, GError **error)
+{
+	if (*text == '\0') {
+		g_ptr_array_set_size(switches->faults, 0);
+		return TRUE;
+	}
+
+	g_auto(GStrv) parts = g_strsplit(text, ":", 4);
+	guint count = g_strv_length(parts);
+	guint64 nth = 0;
+	PvSimFault *fault = g_new0(PvSimFault, 1);
+	gboolean good = count >= 3 && *parts[0] != '\0' &&
+	    (strcmp(parts[1], "*") == 0 || g_ascii_string_to_unsigned(parts[1], 10, 1, G_MAXINT32, &nth, NULL)) &&
+	    switches_parse_action(fault, parts[2], parts[3]);
+	if (!good) {
+		switches_fault_free(fault);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "switch fault takes Class.Method:N:ACTION (N: from 1, or *; ACTION: close-before, close-after, "
+		    "status:NUMBER, fault400, slow:MSEC, restart), not '%s'", text);
+		return FALSE;
+	}
+	fault->text = g_strdup(text);
+	fault->method = g_strdup(parts[0]);
+	fault->nth = (guint)nth;
+	g_ptr_array_add(switches->faults, fault);
+	return TRUE;
+}
+
+static void
+switches_init_texts(PvSimSwitches *switches)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
+		gboolean set = switches_set_row(switches, &switch_rows[i], switch_rows[i].fallback, NULL);
+		g_assert(set); /* the table's own defaults */
+	}
+}
+
+PvSimSwitches *
+pv_sim_switches_new(void)
+{
+	PvSimSwitches *switches = g_new0(PvSimSwitches, 1);
+	switches->faults = g_ptr_array_new_with_free_func(switches_fault_free);
+	switches_init_texts(switches);
+	return switches;
+}
+
+PvSimSwitches *
+pv_sim_switches_dup(const PvSimSwitches *switches)
+{
+	PvSimSwitches *copy = g_memdup2(switches, sizeof *switches);
+	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
+		if (switch_rows[i].kind == SWITCH_TEXT)
+			*switches_text(copy, &switch_rows[i]) = g_strdup(*switches_text(switches, &switch_rows[i]));
+	}
+	copy->faults = g_ptr_array_new_with_free_func(switches_fault_free);
+	for (guint i = 0; i < switches->faults->len; i++) {
+		const PvSimFault *from = switches->faults->pdata[i];
+		PvSimFault *fault = g_memdup2(from, sizeof *from);
+		fault->text = g_strdup(from->text);
+		fault->method = g_strdup(from->method);
+		fault->seen = 0;
+		g_ptr_array_add(copy->faults, fault);
+	}
+	return copy;
+}
+
+void
+pv_sim_switches_free(PvSimSwitches *switches)
+{
+	if (switches == NULL)
+		return;
+	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
+		if (switch_rows[i].kind == SWITCH_TEXT)
+			g_free(*switches_text(switches, &switch_rows[i]));
+	}
+	g_ptr_array_unref(switches->faults);
+	g_free(switches);
+}
+
+gboolean
+pv_sim_switches_set(PvSimSwitches *switches, const char *assignment, GError **error)
+{
+	const char *equals = strchr(assignment, '=');
+	if (equals == NULL) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "switch '%s': expected NAME=VALUE", assignment);
+		return FALSE;
+	}
+	g_autofree char *name = g_strndup(assignment, (gsize)(equals - assignment));
+	if (strcmp(name, "fault") == 0)
+		return switches_add_fault(switches, equals + 1, error);
+	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
+		if (strcmp(switch_rows[i].name, name) == 0)
+			return switches_set_row(switches, &switch_rows[i], equals + 1, error);
+	}
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+	    "no switch '%s': 'provost-sim switches' lists them", name);
+	return FALSE;
+}
+
+static char *
+switches_value(const PvSimSwitches *switches, const SwitchRow *row)
+{
+	if (row->kind == SWITCH_TEXT)
+		return g_strdup(*switches_text(switches, row));
+	guint number = *switches_number(switches, row);
+	if (row->kind == SWITCH_UINT)
+		return g_strdup_printf("%u", number);
+	g_auto(GStrv) names = g_strsplit(row->kind == SWITCH_BOOL ? "false|true" : row->choices, "|", -1);
+	return g_strdup(names[number]);
+}
+
+GPtrArray *
+pv_sim_switches_list(const PvSimSwitches *switches)
+{
+	GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
+	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
+		g_autofree char *value = switches_value(switches, &switch_rows[i]);
+		g_ptr_array_add(list, g_strdup_printf("%s=%s", switch_rows[i].name, value));
+	}
+	for (guint i = 0; i < switches->faults->len; i++) {
+		const PvSimFault *fault = switches->faults->pdata[i];
+		g_ptr_array_add(list, g_strdup_printf("fault=%s", fault->text));
+	}
+	return list;
+}
+
+char *
+pv_sim_switches_describe(void)
+{
+	GString *text = g_string_new(NULL);
+	g_string_append_printf(text, "%-23s %-16s %-4s %s\n", "SWITCH", "DEFAULT", "SURE", "MEANING");
+	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
+		const SwitchRow *row = &switch_rows[i];
+		g_string_append_printf(text, "%-23s %-16s %-4s %s", row->name,
+		    *row->fallback == '\0' ? "-" : row->fallback, row->tag, row->summary);
+		if (row->kind == SWITCH_CHOICE)
+			g_string_append_printf(text, " (%s)", row->choices);
+		g_string_append_c(text, '\n');
+	}
+	g_string_append_printf(text, "%-23s %-16s %-4s %s\n", "fault", "-", "-",
+	    "Class.Method:N:ACTION, several may be given; N counts from 1, * is each time; 'fault=' clears");
+	g_string_append(text,
+	    "\nfault actions: close-before (not executed), close-after (executed, reply lost), status:NUMBER,\n"
+	    "fault400, slow:MSEC, restart (not executed, the network stack restarts). Class.Method may also be\n"
+	    "Class.Get, Class.Put, Class.Create, Class.Delete, Class.Enumerate, Class.Pull, or * for any request.\n"
+	    "\nSURE tells where a default comes from: R recorded from a device, C working client code, M Intel's\n"
+	    "MOF text, S Intel's SDK pages, V another vendor's document, I inferred, ? not established (verify on\n"
+	    "a device), - not a fact about firmware. A personality may have its own default.\n");
+	return g_string_free(text, FALSE);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What firmware generations do differently, and what no source tells for certain, is a switch: a name with
+ * a value that holds for the fleet or for one device. */
+
+enum { PV_SIM_SUFFIX_STRICT, PV_SIM_SUFFIX_TWO_LABELS, PV_SIM_SUFFIX_LOOSE };
+enum { PV_SIM_OTP_PAD_NONE, PV_SIM_OTP_PAD_ZERO32 };
+enum { PV_SIM_OTP_UNSET_ZEROS, PV_SIM_OTP_UNSET_OMIT };
+enum { PV_SIM_QOP_AUTH, PV_SIM_QOP_AUTH_INT, PV_SIM_QOP_BOTH };
+enum { PV_SIM_CUTS_FIXED, PV_SIM_CUTS_RANDOM, PV_SIM_CUTS_ONE };
+enum { PV_SIM_TLS_1_0, PV_SIM_TLS_1_1, PV_SIM_TLS_1_2, PV_SIM_TLS_1_3 };
+enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
+
+typedef enum {
+	PV_SIM_FAULT_CLOSE_BEFORE, /* the request is not executed */
+	PV_SIM_FAULT_CLOSE_AFTER,  /* executed, the reply is lost */
+	PV_SIM_FAULT_STATUS,       /* not executed, this ReturnValue */
+	PV_SIM_FAULT_400,          /* not executed, a SOAP fault */
+	PV_SIM_FAULT_SLOW,         /* executed, the reply comes later */
+	PV_SIM_FAULT_RESTART,      /* not executed, the network stack restarts */
+} PvSimFaultAction;
+
+typedef struct {
+	char *text;              /* as it was given */
+	char *method;            /* "Class.Method", "Class.Put" or "*" */
+	guint nth;               /* from 1; 0: each time */
+	guint seen;              /* how often it matched so far */
+	PvSimFaultAction action;
+	guint value;             /* the status, or milliseconds */
+} PvSimFault;
+
+typedef struct {
+	guint suffix_rule;
+	guint pki_alert;
+	guint otp_padding;
+	guint otp_unset;
+	guint digest_in_setup;
+	guint qop;
+	guint nonce_requests;
+	guint close_after_401;
+	guint lock_after;
+	guint lock_first_sec;
+	guint lock_max_sec;
+	guint strict;
+	guint one_item_pull;
+	guint chunk_cuts;
+	guint restart_msec;
+	guint lost_reply_commit;
+	guint commit_checks;
+	guint commit_needs_mebx;
+	guint generate_busy;
+	guint pkcs10;
+	guint certificates_max;
+	guint keys_max;
+	guint acl_max_digest;
+	guint acl_max_kerberos;
+	guint acl_page;
+	guint kerberos_domains;
+	guint kerberos_salt_readable;
+	guint nonsecure_supported;
+	guint plain_port;
+	guint tls_min;
+	guint tls_max;
+	guint on_die_chain;
+	guint wireless;
+	guint hello_minute_msec;
+	guint idle_sec;
+	char *otp;
+	char *admin_password;
+	char *mebx_password;
+	char *dhcp_suffix;
+	char *trusted_suffix;
+	GPtrArray *faults; /* of PvSimFault */
+} PvSimSwitches;
+
+PvSimSwitches *pv_sim_switches_new(void); /* all at their defaults */
+PvSimSwitches *pv_sim_switches_dup(const PvSimSwitches *switches);
+void pv_sim_switches_free(PvSimSwitches *switches);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimSwitches, pv_sim_switches_free)
+
+/* "name=value"; an error says what the switch takes. "fault=..." adds one, "fault=" clears them. */
+gboolean pv_sim_switches_set(PvSimSwitches *switches, const char *assignment, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Every switch with its value as text, in the order of the table; g_ptr_array_unref() */
+GPtrArray *pv_sim_switches_list(const PvSimSwitches *switches);
+/* The table for `provost-sim switches`; g_free() */
+char *pv_sim_switches_describe(void);
+
+G_END_DECLS

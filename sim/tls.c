@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sim/tls.h"
+
+#include "sim/x509.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#define TLS_SETUP_OU "Intel(R) Client Setup Certificate"
+#define TLS_CHAIN_MAX 8
+#define TLS_SHARED_KEYS 4 /* the built-in certificates of all devices use these */
+
+typedef struct {
+	guint min, max;
+	gboolean ask;   /* for a client certificate */
+	SSL_CTX *context;
+} TlsContext;
+
+struct PvSimTlsStack {
+	GMutex lock;
+	GPtrArray *contexts;             /* of TlsContext; protected by lock */
+	EVP_PKEY *keys[TLS_SHARED_KEYS]; /* NULL until needed; protected by lock */
+	PvSimKeys *pool;                 /* lent */
+	EVP_PKEY *on_die_key;            /* of the issuer of on-die certificates; protected by lock */
+	GPtrArray *on_die_chain;         /* of X509: issuer of the leaf first; protected by lock */
+};
+
+static void
+tls_x509_free(gpointer data)
+{
+	X509_free(data);
+}
+
+static void
+tls_context_free(gpointer data)
+{
+	TlsContext *context = data;
+	SSL_CTX_free(context->context);
+	g_free(context);
+}
+
+PvSimTlsStack *
+pv_sim_tls_stack_new(PvSimKeys *keys)
+{
+	PvSimTlsStack *stack = g_new0(PvSimTlsStack, 1);
+	g_mutex_init(&stack->lock);
+	stack->contexts = g_ptr_array_new_with_free_func(tls_context_free);
+	stack->pool = keys;
+	return stack;
+}
+
+void
+pv_sim_tls_stack_free(PvSimTlsStack *stack)
+{
+	if (stack == NULL)
+		return;
+	g_ptr_array_unref(stack->contexts);
+	for (guint i = 0; i < TLS_SHARED_KEYS; i++)
+		EVP_PKEY_free(stack->keys[i]);
+	EVP_PKEY_free(stack->on_die_key);
+	g_clear_pointer(&stack->on_die_chain, g_ptr_array_unref);
+	g_mutex_clear(&stack->lock);
+	g_free(stack);
+}
+
+static gboolean
+tls_has_oid(X509 *x509, const char *oid)
+{
+	gboolean found = FALSE;
+	ASN1_OBJECT *wanted = OBJ_txt2obj(oid, 1);
+	EXTENDED_KEY_USAGE *usage = X509_get_ext_d2i(x509, NID_ext_key_usage, NULL, NULL);
+	for (int i = 0; wanted != NULL && usage != NULL && i < sk_ASN1_OBJECT_num(usage); i++)
+		found = found || OBJ_cmp(sk_ASN1_OBJECT_value(usage, i), wanted) == 0;
+	EXTENDED_KEY_USAGE_free(usage);
+	ASN1_OBJECT_free(wanted);
+	return found;
+}
+
+/* g_free(); NULL: the subject has no such part */
+static char *
+tls_subject_part(X509 *x509, int nid)
+{
+	X509_NAME *name = X509_get_subject_name(x509);
+	int at = X509_NAME_get_index_by_NID(name, nid, -1);
+	if (at < 0)
+		return NULL;
+	unsigned char *utf8 = NULL;
+	int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	char *text = length >= 0 ? g_strndup((const char *)utf8, (gsize)length) : NULL;
+	OPENSSL_free(utf8);
+	return text;
+}
+
+/* "a.b.example.com" -> "example.com" */
+static const char *
+tls_last_two_labels(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	while (dot != NULL && dot > name && *--dot != '.')
+		continue;
+	return dot != NULL && *dot == '.' ? dot + 1 : name;
+}
+
+static gboolean
+tls_ends_with_domain(const char *name, const char *domain)
+{
+	g_autofree char *tail = g_strconcat(".", domain, NULL);
+	return strcmp(name, domain) == 0 || g_str_has_suffix(name, tail);
+}
+
+gboolean
+pv_sim_tls_suffix_fits(guint rule, const char *common_name, const char *suffix)
+{
+	g_autofree char *wanted = g_ascii_strdown(suffix, -1);
+	g_autofree char *full = g_ascii_strdown(common_name, -1);
+	const char *name = g_str_has_prefix(full, "*.") ? full + 2 : full;
+	const char *dot = strchr(name, '.');
+	const char *domain = dot != NULL ? dot + 1 : name; /* without the host label */
+	if (*wanted == '\0' || *name == '\0')
+		return FALSE;
+	if (strcmp(name, wanted) == 0 || strcmp(domain, wanted) == 0)
+		return TRUE;
+	if (rule == PV_SIM_SUFFIX_TWO_LABELS)
+		return strcmp(tls_last_two_labels(name), tls_last_two_labels(wanted)) == 0;
+	return rule == PV_SIM_SUFFIX_LOOSE &&
+	    (tls_ends_with_domain(wanted, name) || tls_ends_with_domain(name, wanted) ||
+	        (strchr(domain, '.') != NULL && tls_ends_with_domain(wanted, domain)));
+}
+
+static gboolean
+tls_root_is_active(const PvSimDevice *device, X509 *root)
+{
+	guint8 hash[EVP_MAX_MD_SIZE];
+	unsigned int length = 0;
+	if (X509_digest(root, EVP_sha256(), hash, &length) != 1)
+		return FALSE;
+	for (guint i = 0; i < device->roots->len; i++) {
+		const PvSimRoot *known = device->roots->pdata[i];
+		if (known->active && length == sizeof known->sha256 && memcmp(hash, known->sha256, length) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Each link must be named and signed by the next; the last signs itself */
+static const char *
+tls_judge_links(STACK_OF(X509) *chain)
+{
+	int count = sk_X509_num(chain);
+	for (int i = 0; i < count; i++) {
+		X509 *x509 = sk_X509_value(chain, i);
+		X509 *issuer = sk_X509_value(chain, i + 1 < count ? i + 1 : i);
+		if (X509_NAME_cmp(X509_get_issuer_name(x509), X509_get_subject_name(issuer)) != 0)
+			return "chain-incomplete";
+		EVP_PKEY *key = X509_get0_pubkey(issuer);
+		if (key == NULL || X509_verify(x509, key) != 1)
+			return "chain-signature";
+		if (i + 1 < count && X509_check_ca(issuer) == 0)
+			return "chain-signature"; /* signed, but not by a CA */
+	}
+	return NULL;
+}
+
+const char *
+pv_sim_tls_judge(const PvSimDevice *device, STACK_OF(X509) *chain)
+{
+	int count = chain != NULL ? sk_X509_num(chain) : 0;
+	if (count == 0)
+		return "no-certificate";
+	if (count > TLS_CHAIN_MAX)
+		return "chain-too-long";
+	const char *why = tls_judge_links(chain);
+	if (why != NULL)
+		return why;
+	if (!tls_root_is_active(device, sk_X509_value(chain, count - 1)))
+		return "root-unknown";
+	X509 *leaf = sk_X509_value(chain, 0);
+	g_autofree char *unit = tls_subject_part(leaf, NID_organizationalUnitName);
+	if (!tls_has_oid(leaf, PV_SIM_X509_OID_PROVISIONING) && g_strcmp0(unit, TLS_SETUP_OU) != 0)
+		return "no-oid";
+	if (!tls_has_oid(leaf, PV_SIM_X509_OID_SERVER))
+		return "no-server-auth";
+	g_autofree char *name = tls_subject_part(leaf, NID_commonName);
+	if (name == NULL || !pv_sim_tls_suffix_fits(device->switches->suffix_rule, name, pv_sim_device_suffix(device)))
+		return "suffix";
+	return NULL; /* dates are recorded, not judged: amt/03 section 2 */
+}
+
+static gboolean
+tls_verify_mutual(const PvSimDevice *device, X509_STORE_CTX *context)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
+	/* operational mutual TLS: a chain to a trusted root of the store, CN in TrustedCN where that is set */
+	X509 *leaf = X509_STORE_CTX_get0_cert(context);
+	for (guint i = 0; leaf != NULL && i < device->certificates->len; i++) {
+		const PvSimCertificate *root = device->certificates->pdata[i];
+		for (int j = 0; root->trusted_root && j < sk_X509_num(chain); j++) {
+			if (X509_verify(sk_X509_value(chain, j), X509_get0_pubkey(root->x509)) == 1)
+				return TRUE;
+		}
+	}
+	return FALSE;
+}
+
+static int
+tls_verify(X509_STORE_CTX *context, void *data)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+	PvSimDevice *device = SSL_get_app_data(ssl);
+	const char *why = NULL;
+	if (device->state == PV_SIM_IN)
+		why = pv_sim_tls_judge(device, X509_STORE_CTX_get0_untrusted(context));
+	else if (!tls_verify_mutual(device, context))
+		why = "client-untrusted";
+	g_free(device->last_refusal);
+	device->last_refusal = g_strdup(why);
+	if (why == NULL)
+		return 1;
+	gboolean unknown = device->switches->pki_alert == PV_SIM_ALERT_CERTIFICATE_UNKNOWN;
+	X509_STORE_CTX_set_error(context, unknown ? X509_V_ERR_NO_EXPLICIT_POLICY : X509_V_ERR_CERT_REJECTED);
+	return 0;
+}
+
+static SSL_CTX *
+tls_make_context(guint min, guint max, gboolean ask)
+{
+	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION };
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	g_assert(context != NULL); /* only memory can lack */
+	SSL_CTX_set_min_proto_version(context, versions[min]);
+	SSL_CTX_set_max_proto_version(context, versions[max]);
+	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	if (min < PV_SIM_TLS_1_2) {
+		SSL_CTX_set_security_level(context, 0); /* SHA-1 signatures and old suites */
+		int set = SSL_CTX_set_cipher_list(context, "RSA+AES:kRSA+AES:!aNULL:!eNULL:@SECLEVEL=0");
+		g_assert(set == 1);
+	}
+	if (ask) {
+		SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		SSL_CTX_set_cert_verify_callback(context, tls_verify, NULL);
+	}
+	return context;
+}
+
+/* Lent: contexts live as long as the stack */
+static SSL_CTX *
+tls_find_context(PvSimTlsStack *stack, guint min, guint max, gboolean ask)
+{
+	g_mutex_lock(&stack->lock);
+	TlsContext *found = NULL;
+	for (guint i = 0; i < stack->contexts->len && found == NULL; i++) {
+		TlsContext *context = stack->contexts->pdata[i];
+		if (context->min == min && context->max == max && context->ask == ask)
+			found = context;
+	}
+	if (found == NULL) {
+		found = g_new0(TlsContext, 1);
+		*found = (TlsContext){ min, max, ask, tls_make_context(min, max, ask) };
+		g_ptr_array_add(stack->contexts, found);
+	}
+	g_mutex_unlock(&stack->lock);
+	return found->context;
+}
+
+/* The on-die CA: root, two in between, of which the last has ROM CA in its name (amt/01 section 4). With lock. */
+static void
+tls_ensure_on_die(PvSimTlsStack *stack)
+{
+	if (stack->on_die_chain != NULL)
+		return;
+	EVP_PKEY *root_key = pv_sim_keys_take(stack->pool);
+	EVP_PKEY *middle_key = pv_sim_keys_take(stack->pool);
+	stack->on_die_key = pv_sim_keys_take(stack->pool);
+	const PvSimX509Spec root = { .organization = "Intel Corporation", .common_name = "OnDie CA Root Cert Signing", .ca = TRUE };
+	const PvSimX509Spec middle = { .organization = "Intel Corporation", .common_name = "OnDie CA CSME Intermediate CA", .ca = TRUE };
+	const PvSimX509Spec rom = { .organization = "Intel Corporation", .common_name = "CSME SIM ROM CA", .ca = TRUE };
+	X509 *root_x509 = pv_sim_x509_make(&root, root_key, NULL, root_key);
+	X509 *middle_x509 = pv_sim_x509_make(&middle, middle_key, root_x509, root_key);
+	X509 *rom_x509 = pv_sim_x509_make(&rom, stack->on_die_key, middle_x509, middle_key);
+	stack->on_die_chain = g_ptr_array_new_with_free_func(tls_x509_free);
+	g_ptr_array_add(stack->on_die_chain, rom_x509);
+	g_ptr_array_add(stack->on_die_chain, middle_x509);
+	g_ptr_array_add(stack->on_die_chain, root_x509);
+	EVP_PKEY_free(root_key);
+	EVP_PKEY_free(middle_key);
+}
+
+void
+pv_sim_tls_ensure_built_in(PvSimTlsStack *stack, PvSimDevice *device)
+{
+	if (device->built_in_chain != NULL)
+		return;
+	gboolean on_die = device->switches->on_die_chain;
+	g_mutex_lock(&stack->lock);
+	EVP_PKEY **shared = &stack->keys[device->index % TLS_SHARED_KEYS];
+	if (*shared == NULL)
+		*shared = pv_sim_keys_take(stack->pool);
+	if (on_die)
+		tls_ensure_on_die(stack);
+	EVP_PKEY_up_ref(*shared);
+	device->built_in_key = *shared;
+	device->built_in_chain = g_ptr_array_new_with_free_func(tls_x509_free);
+	for (guint i = 0; on_die && i < stack->on_die_chain->len; i++) {
+		X509 *x509 = stack->on_die_chain->pdata[i];
+		X509_up_ref(x509);
+		g_ptr_array_add(device->built_in_chain, x509);
+	}
+	g_mutex_unlock(&stack->lock);
+
+	/* No serverAuth in the on-die leaf: a strict client refuses it (amt/12 quirk 24) */
+	const PvSimX509Spec spec = {
+		.organization = on_die ? "Intel Corporation" : NULL,
+		.common_name = on_die ? "AMT RCFG" : device->uuid_text,
+		.oids = { on_die ? PV_SIM_X509_OID_CLIENT : PV_SIM_X509_OID_SERVER },
+		.sha1 = device->personality->sha1,
+	};
+	X509 *issuer = on_die ? device->built_in_chain->pdata[0] : NULL;
+	X509 *leaf = pv_sim_x509_make(&spec, device->built_in_key, issuer, on_die ? stack->on_die_key : device->built_in_key);
+	g_ptr_array_insert(device->built_in_chain, 0, leaf);
+}
+
+static gboolean
+tls_use_identity(PvSimTlsStack *stack, PvSimDevice *device, SSL *ssl)
+{
+	if (device->state == PV_SIM_POST && device->tls.key != NULL)
+		return SSL_use_certificate(ssl, device->tls.x509) == 1 && SSL_use_PrivateKey(ssl, device->tls.key) == 1;
+	pv_sim_tls_ensure_built_in(stack, device);
+	if (SSL_use_certificate(ssl, device->built_in_chain->pdata[0]) != 1 || SSL_use_PrivateKey(ssl, device->built_in_key) != 1)
+		return FALSE;
+	for (guint i = 1; i < device->built_in_chain->len; i++) {
+		if (SSL_add1_chain_cert(ssl, device->built_in_chain->pdata[i]) != 1)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+SSL *
+pv_sim_tls_accept(PvSimTlsStack *stack, PvSimDevice *device)
+{
+	const PvSimSwitches *switches = device->switches;
+	gboolean ask = device->state == PV_SIM_IN || (device->state == PV_SIM_POST && device->tls.mutual);
+	SSL_CTX *context = tls_find_context(stack, switches->tls_min, MAX(switches->tls_max, switches->tls_min), ask);
+	SSL *ssl = SSL_new(context);
+	if (ssl == NULL)
+		return NULL;
+	/* a session is good for this device and this state of its TLS only */
+	guint32 id[3] = { device->index, device->generation, device->state };
+	SSL_set_app_data(ssl, device);
+	if (SSL_set_session_id_context(ssl, (const unsigned char *)id, sizeof id) != 1 || !tls_use_identity(stack, device, ssl)) {
+		SSL_free(ssl);
+		return NULL;
+	}
+	SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+char *
+pv_sim_tls_client_name(SSL *ssl)
+{
+	X509 *x509 = SSL_get0_peer_certificate(ssl);
+	return x509 != NULL ? tls_subject_part(x509, NID_commonName) : NULL;
+}
+
+const char *
+pv_sim_tls_refusal(SSL *ssl, PvSimDevice *device)
+{
+	unsigned long code = ERR_peek_error();
+	if (ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+		return "no-certificate";
+	if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && device->last_refusal != NULL)
+		return device->last_refusal;
+	if (ERR_GET_REASON(code) == SSL_R_UNSUPPORTED_PROTOCOL || ERR_GET_REASON(code) == SSL_R_NO_SHARED_CIPHER)
+		return "version-or-cipher";
+	return "handshake";
+}
