@@ -92,8 +92,7 @@ init_build_plugins(JsonBuilder *builder, const Init *init)
 	for (gsize i = 0; i < G_N_ELEMENTS(init_providers); i++)
 		json_builder_add_string_value(builder, init_providers[i]);
 	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++) {
-		if (!g_str_equal(init_stages[i].stage, "certificate-cleanup"))
-			json_builder_add_string_value(builder, init_stages[i].plugin);
+		json_builder_add_string_value(builder, init_stages[i].plugin);
 	}
 	json_builder_end_array(builder);
 }
