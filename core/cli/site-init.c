@@ -10,26 +10,10 @@
 #include <string.h>
 #include <sys/timex.h>
 
-/* The sample's stages in order, each with its plugin. */
-static const struct {
-	const char *stage, *plugin;
-} init_stages[] = {
-	{ "ad-account", "ad-account" },
-	{ "tls", "tls" },
-	{ "otp", "otp" },
-	{ "digest-soap", "digest-soap" },
-	{ "certificate", "certificate" },
-	{ "clock", "clock" },
-	{ "network-identity", "network-identity" },
-	{ "web-certificate", "web-certificate" },
-	{ "admin-password", "admin-password" },
-	{ "mebx-password", "mebx-password" },
-	{ "commit", "commit" },
-	{ "certificate-cleanup", "certificate-cleanup" },
-	{ "wsman-acl", "wsman-acl" },
-	{ "kerberos", "kerberos" },
-	{ "power-policy", "power-policy" },
-};
+/* The sample's stages in order; each is of the plugin of its name. */
+static const char *const init_stages[] = { "ad-account", "tls", "otp", "digest-soap", "certificate",
+	"clock", "network-identity", "web-certificate", "admin-password", "mebx-password", "commit",
+	"certificate-cleanup", "wsman-acl", "kerberos", "power-policy" };
 static const char *const init_providers[] = { "directory-local", "ca-local" };
 
 #define INIT_GROUP "AMT Operators" /* of the local directory, with an entry in the access list */
@@ -91,9 +75,8 @@ init_build_plugins(JsonBuilder *builder, const Init *init)
 	json_builder_begin_array(builder);
 	for (gsize i = 0; i < G_N_ELEMENTS(init_providers); i++)
 		json_builder_add_string_value(builder, init_providers[i]);
-	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++) {
-		json_builder_add_string_value(builder, init_stages[i].plugin);
-	}
+	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++)
+		json_builder_add_string_value(builder, init_stages[i]);
 	json_builder_end_array(builder);
 }
 
@@ -188,10 +171,10 @@ init_build_pipeline(const Init *init)
 	json_builder_begin_array(builder);
 	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++) {
 		json_builder_begin_object(builder);
-		pv_build_string(builder, "stage", init_stages[i].stage);
-		if (g_str_equal(init_stages[i].stage, "wsman-acl"))
+		pv_build_string(builder, "stage", init_stages[i]);
+		if (g_str_equal(init_stages[i], "wsman-acl"))
 			init_build_acl(builder);
-		if (g_str_equal(init_stages[i].stage, "clock") && init->unsynced)
+		if (g_str_equal(init_stages[i], "clock") && init->unsynced)
 			pv_build_string(builder, "synchronised", "ignore");
 		json_builder_end_object(builder);
 	}
@@ -262,8 +245,7 @@ init_check(const Init *init, GError **error)
 			return FALSE;
 	}
 	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++) {
-		if (pv_loader_find_stage(loader, init_stages[i].stage, NULL) == NULL &&
-		    pv_loader_load(loader, init_stages[i].plugin, error) == NULL)
+		if (pv_loader_load(loader, init_stages[i], error) == NULL)
 			return FALSE;
 	}
 	return TRUE;
