@@ -211,7 +211,7 @@ struct PvDigest {
 	PvDigestChallenge challenge; /* strings owned */
 	char *user;
 	char ha1[DIGEST_HEX]; /* as good as the password; wiped */
-	char cnonce[DIGEST_HEX];
+	char cnonce[64];
 	guint32 count; /* answers to this nonce */
 };
 

@@ -33,7 +33,8 @@ struct PvHttp {
 	GError *refusal; /* why we refused the peer */
 	int alert;       /* TLS alert that the peer sent; -1: none */
 	gboolean closed_behind; /* the connection went away after something was sent */
-	const char *broken;     /* constant text: a limit was passed */
+	const char *broken;     /* constant text: a limit of size was passed */
+	gboolean slow;          /* the limit of time for an answer that has begun was */
 	gint64 first_byte;      /* monotonic, microseconds; 0: none yet */
 
 	GString *body;
@@ -485,6 +486,8 @@ http_set_error(PvHttp *http, CURLcode result, gboolean sent, GError **error)
 		failure = (HttpFailure){ (PvError)http->refusal->code, g_strdup(http->refusal->message) };
 	else if (http->broken != NULL)
 		failure = (HttpFailure){ PV_ERROR_PROTOCOL, g_strdup(http->broken) };
+	else if (http->slow)
+		failure = (HttpFailure){ PV_ERROR_UNREACHABLE, g_strdup("the answer comes too slowly") };
 	else if (http->alert >= 0)
 		failure = http_explain_alert(http);
 	else
@@ -522,7 +525,7 @@ http_run(PvHttp *http)
 		if (g_cancellable_is_cancelled(http->cancellable))
 			return CURLE_ABORTED_BY_CALLBACK;
 		if (http_is_trickling(http)) {
-			http->broken = "the answer comes too slowly";
+			http->slow = TRUE;
 			return CURLE_ABORTED_BY_CALLBACK;
 		}
 		curl_multi_poll(http->multi, &wake, http->wake.fd >= 0 ? 1 : 0, period_msec, NULL);
@@ -540,6 +543,7 @@ http_reset_request(PvHttp *http)
 	http->alert = -1;
 	http->closed_behind = FALSE;
 	http->broken = NULL;
+	http->slow = FALSE;
 	http->first_byte = 0;
 	g_string_truncate(http->body, 0);
 	g_string_truncate(http->headers, 0);

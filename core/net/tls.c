@@ -347,10 +347,10 @@ static TlsP12Result
 tls_read_p12_with(OSSL_LIB_CTX *context, const TlsBlob *blob, const char *password, EVP_PKEY **key,
     STACK_OF(X509) *certificates)
 {
-	const guchar *at = (const guchar *)blob->data;
-	PKCS12 *made = PKCS12_init_ex(NID_pkcs7_data, context, NULL);
-	g_autoptr(PKCS12) p12 = d2i_PKCS12(&made, &at, (long)blob->length);
-	if (p12 == NULL)
+	/* only the BIO function carries the context into what it parses */
+	g_autoptr(BIO) bio = BIO_new_mem_buf(blob->data, (int)blob->length);
+	g_autoptr(PKCS12) p12 = PKCS12_init_ex(NID_pkcs7_data, context, NULL);
+	if (p12 == NULL || d2i_PKCS12_bio(bio, &p12) == NULL)
 		return TLS_P12_DAMAGED;
 	if (PKCS12_mac_present(p12) && PKCS12_verify_mac(p12, password, -1) != 1 &&
 	    !(*password == '\0' && PKCS12_verify_mac(p12, NULL, 0) == 1))
@@ -358,7 +358,12 @@ tls_read_p12_with(OSSL_LIB_CTX *context, const TlsBlob *blob, const char *passwo
 	g_autoptr(EVP_PKEY) inner = NULL;
 	g_autoptr(X509) leaf = NULL;
 	g_autoptr(TlsStack) others = NULL;
-	if (PKCS12_parse(p12, password, &inner, &leaf, &others) != 1)
+	/* for this thread only: keys and certificates are not all decrypted with the context of the file */
+	OSSL_LIB_CTX *before = context != NULL ? OSSL_LIB_CTX_set0_default(context) : NULL;
+	int parsed = PKCS12_parse(p12, password, &inner, &leaf, &others);
+	if (context != NULL)
+		OSSL_LIB_CTX_set0_default(before);
+	if (parsed != 1)
 		return TLS_P12_CONTENT;
 	if (others == NULL)
 		others = sk_X509_new_null();
