@@ -289,9 +289,10 @@ pv_json_find_nearest(const char *word, const char *const *names, const char *con
 {
 	const char *const *const lists[] = { names, others };
 	const char *nearest = NULL;
-	/* a third of the word may be wrong: "pipline", "time-out", "groups " */
-	guint best = 1 + (guint)MAX(1, MIN(strlen(word) / 3, 3));
-	if (strlen(word) >= JSON_SHOWN_BYTES)
+	gsize length = strlen(word);
+	/* one slip in a short word, two letters that changed places, a third of a long word */
+	guint best = 1 + (length < 4 ? 1 : (guint)CLAMP(length / 3, 2, 3));
+	if (length >= JSON_SHOWN_BYTES)
 		return NULL;
 	for (guint i = 0; i < G_N_ELEMENTS(lists); i++) {
 		for (const char *const *name = lists[i]; name != NULL && *name != NULL; name++) {
