@@ -21,6 +21,16 @@ JsonNode *pv_json_get_root(PvJson *json); /* lent */
 const char *pv_json_get_name(PvJson *json); /* the file's name */
 /* 1-based line of the value at a path such as "$.stages[3].ou"; the nearest ancestor's when the path is not there */
 guint pv_json_get_line(PvJson *json, const char *path);
+/* the value at a path; NULL: there is none. Lent */
+JsonNode *pv_json_find(PvJson *json, const char *path);
+/* PATH.name, or PATH["na me"] for names that need it; a long name is cut, and then finds nothing. (transfer full) */
+char *pv_json_dup_member_path(const char *path, const char *name);
+/* @file as seen from the folder of @json. (transfer full) */
+char *pv_json_dup_file(PvJson *json, const char *file);
+/* @text for an error text: one line, printable, cut to 64 bytes. (transfer full) */
+char *pv_json_dup_shown(const char *text);
+/* the nearest of two lists of names (each may be NULL, ends with NULL) when it is near enough to be what was meant; lent */
+const char *pv_json_find_nearest(const char *word, const char *const *names, const char *const *others);
 /* sets PV_ERROR_CONFIG "FILE:LINE: PATH: message" */
 void pv_json_set_error(PvJson *json, const char *path, GError **error, const char *format, ...)
     G_GNUC_PRINTF(4, 5);

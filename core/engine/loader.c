@@ -1,45 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
 #include "core/engine/loader.h"
 
 #include <errno.h>
-#include <gmodule.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/json.h"
 
-/* A loaded plugin: our own copy of its descriptor and tables. */
+#define LOADER_SUFFIX ".so"
+/* rows of one table: a table without its end must not be followed through memory */
+#define LOADER_MAX_ROWS 256
+#define LOADER_MAX_ROW_BYTES 4096
+
+/* A plugin of this process: our own copy of its descriptor and tables, which stays as the module stays. */
 typedef struct {
-	PvPlugin plugin; /* tables are our copies */
-	char *file; /* owned: where it came from, links resolved */
+	PvPlugin plugin; /* the tables are copies, the rest points into the module */
+	char *file; /* owned; links resolved */
 } Loaded;
 
 struct PvLoader {
-	char **path; /* owned: folders */
-	GPtrArray *loaded; /* of Loaded, owned */
-	GPtrArray *list; /* of PvPlugin, borrowed from loaded */
+	char **path; /* owned */
+	GPtrArray *loaded; /* of Loaded, lent by the process; in load order */
+	GPtrArray *plugins; /* of PvPlugin, parts of .loaded */
 };
 
-static void
-loaded_free(gpointer data)
-{
-	Loaded *loaded = data;
-	g_free((gpointer)loaded->plugin.stages);
-	g_free((gpointer)loaded->plugin.directories);
-	g_free((gpointer)loaded->plugin.cas);
-	g_free((gpointer)loaded->plugin.stores);
-	g_free(loaded->file);
-	g_free(loaded);
-}
+/* The four tables of a plugin, which all begin with the type and the summary. */
+typedef struct {
+	const char *kind; /* for people */
+	gsize table_offset; /* of the table's pointer in PvPlugin */
+	gsize size_offset; /* of its element's size in PvPlugin */
+	gsize size; /* of our element */
+	gsize least; /* what a plugin of this ABI has at least: later fields are optional */
+} TableKind;
+
+static const TableKind table_kinds[] = {
+	{ "stage", G_STRUCT_OFFSET(PvPlugin, stages), G_STRUCT_OFFSET(PvPlugin, stage_size),
+	    sizeof(PvStage), G_STRUCT_OFFSET(PvStage, remove) },
+	{ "directory", G_STRUCT_OFFSET(PvPlugin, directories),
+	    G_STRUCT_OFFSET(PvPlugin, directory_size), sizeof(PvDirectory),
+	    G_STRUCT_OFFSET(PvDirectory, check) },
+	{ "CA", G_STRUCT_OFFSET(PvPlugin, cas), G_STRUCT_OFFSET(PvPlugin, ca_size), sizeof(PvCa),
+	    G_STRUCT_OFFSET(PvCa, check) },
+	{ "store", G_STRUCT_OFFSET(PvPlugin, stores), G_STRUCT_OFFSET(PvPlugin, store_size),
+	    sizeof(PvStore), G_STRUCT_OFFSET(PvStore, rotate) },
+};
+
+enum {
+	TABLE_STAGE,
+	TABLE_DIRECTORY,
+	TABLE_CA,
+	TABLE_STORE,
+};
 
 PvLoader *
 pv_loader_new(const char *const *path)
 {
 	PvLoader *loader = g_new0(PvLoader, 1);
 	loader->path = g_strdupv((char **)path);
-	loader->loaded = g_ptr_array_new_with_free_func(loaded_free);
-	loader->list = g_ptr_array_new();
+	loader->loaded = g_ptr_array_new();
+	loader->plugins = g_ptr_array_new();
 	return loader;
 }
 
@@ -48,341 +72,504 @@ pv_loader_free(PvLoader *loader)
 {
 	if (loader == NULL)
 		return;
-	/* only the copies go; modules stay, for threads of libraries may still be inside */
 	g_strfreev(loader->path);
 	g_ptr_array_unref(loader->loaded);
-	g_ptr_array_unref(loader->list);
+	g_ptr_array_unref(loader->plugins);
 	g_free(loader);
 }
 
-/* Whether nobody but root and this user can change what a name stands for. */
 static gboolean
-loader_check_owner(const char *path, const struct stat *info, GError **error)
+loader_is_name(const char *name)
 {
-	/* in a sticky folder others can add names but not replace ours */
-	gboolean sticky = S_ISDIR(info->st_mode) && (info->st_mode & S_ISVTX) != 0;
-	if (info->st_uid != 0 && info->st_uid != geteuid()) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "%s belongs to user %u: plugins load only from files and folders of root or of "
-		    "user %u",
-		    path, info->st_uid, geteuid());
-		return FALSE;
-	}
-	if ((info->st_mode & 022) != 0 && !sticky) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "%s may be written by %s: chmod go-w it", path,
-		    (info->st_mode & 002) != 0 ? "everybody" : "its group");
-		return FALSE;
-	}
-	return TRUE;
+	return name != NULL && *name != '\0' && strlen(name) <= 64 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
 }
 
-static gboolean
-loader_check_folders(const char *file, GError **error)
-{
-	g_autofree char *folder = g_path_get_dirname(file);
-	for (;;) {
-		struct stat info;
-		if (stat(folder, &info) != 0) {
-			g_set_error(
-			    error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", folder, g_strerror(errno));
-			return FALSE;
-		}
-		if (!loader_check_owner(folder, &info, error))
-			return FALSE;
-		if (g_str_equal(folder, "/"))
-			return TRUE;
-		char *parent = g_path_get_dirname(folder);
-		g_free(folder);
-		folder = parent;
-	}
-}
-
-/* Only root and this user can change a file that passes, or the folders above it, so that what is loaded by name
- * afterwards is what was checked. */
-static gboolean
-loader_check_trusted(const char *file, GError **error)
-{
-	struct stat info;
-	if (lstat(file, &info) != 0) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", file, g_strerror(errno));
-		return FALSE;
-	}
-	if (!S_ISREG(info.st_mode)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s is no regular file", file);
-		return FALSE;
-	}
-	return loader_check_owner(file, &info, error) && loader_check_folders(file, error);
-}
-
-/* The plugin's file in the path, or in a folder of its own as the build leaves it; links resolved. NULL: none. */
+/* NAME.so as it is installed, or as libtool leaves it in the build tree; NULL: neither. */
 static char *
-loader_find_file(PvLoader *loader, const char *name)
+loader_find_in_folder(const char *folder, const char *name)
+{
+	g_autofree char *base = g_strconcat(name, LOADER_SUFFIX, NULL);
+	g_autofree char *installed = g_build_filename(folder, base, NULL);
+	g_autofree char *built = g_build_filename(folder, name, ".libs", base, NULL);
+	if (access(installed, F_OK) == 0)
+		return g_steal_pointer(&installed);
+	return access(built, F_OK) == 0 ? g_steal_pointer(&built) : NULL;
+}
+
+static char *
+loader_find_file(PvLoader *loader, const char *name, GError **error)
 {
 	for (guint i = 0; loader->path[i] != NULL; i++) {
-		g_autofree char *base = g_strconcat(name, ".so", NULL);
-		g_autofree char *installed = g_build_filename(loader->path[i], base, NULL);
-		g_autofree char *built =
-		    g_build_filename(loader->path[i], name, ".libs", base, NULL);
-		char *file = realpath(installed, NULL);
-		if (file == NULL)
-			file = realpath(built, NULL);
+		g_autofree char *file = loader_find_in_folder(loader->path[i], name);
 		if (file == NULL)
 			continue;
-		char *copy = g_strdup(file);
-		free(file);
+		char *resolved = realpath(file, NULL);
+		if (resolved == NULL)
+			g_set_error(
+			    error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", file, g_strerror(errno));
+		char *copy =
+		    g_strdup(resolved); /* of the allocator that everybody here frees with */
+		free(resolved);
 		return copy;
 	}
+	g_autofree char *folders = g_strjoinv(", ", loader->path);
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "no %s" LOADER_SUFFIX " in %s", name,
+	    *folders != '\0' ? folders : "the plugin path, which is empty");
 	return NULL;
 }
 
-/* Copies a table that ends with a zero name, element by element: the plugin's elements may be shorter or longer than
- * ours. What is beyond the plugin's size reads as zero. */
-static gpointer
-loader_copy_table(gconstpointer table, gsize theirs, gsize ours)
-{
-	if (table == NULL)
-		return NULL;
-	const char *from = table;
-	guint count = 0;
-	while (*(const char *const *)(gconstpointer)(from + count * theirs) != NULL)
-		count++;
-	char *copy = g_malloc0_n(count + 1, ours);
-	for (guint i = 0; i < count; i++)
-		memcpy(copy + i * ours, from + i * theirs, MIN(ours, theirs));
-	return copy;
-}
-
-/* Every table element begins with its type. */
-static gconstpointer
-loader_find_type(gconstpointer table, gsize size, const char *type)
-{
-	for (const char *at = table; at != NULL && *(const char *const *)(gconstpointer)at != NULL;
-	     at += size)
-		if (g_str_equal(*(const char *const *)(gconstpointer)at, type))
-			return at;
-	return NULL;
-}
-
+/* Whether only root and this process's user can change the file, or what is in the folder. */
 static gboolean
-loader_check_type(const PvPlugin *plugin, const char *kind, const char *type, const char *summary,
-    const PvParam *params, gboolean whole, GError **error)
+loader_check_writers(const struct stat *status, const char *path, GError **error)
 {
-	g_autofree char *owner = g_strdup_printf("plugin %s: %s %s", plugin->name, kind, type);
-	if (*type == '\0' ||
-	    strspn(type, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(type)) {
+	if (status->st_uid != 0 && status->st_uid != geteuid()) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "%s: a type is lower case letters, digits and '-'", owner);
+		    "not trusted: %s belongs to user %u, not to root or user %u", path,
+		    (guint)status->st_uid, (guint)geteuid());
 		return FALSE;
 	}
-	if (summary == NULL || !whole) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", owner,
-		    summary == NULL ? "it has no summary"
-				    : "a function that every such one has is missing");
+	/* in a sticky folder of root's others add names, but cannot replace those of ours: /tmp */
+	gboolean sticky =
+	    S_ISDIR(status->st_mode) && status->st_uid == 0 && (status->st_mode & S_ISVTX) != 0;
+	if ((status->st_mode & (S_IWGRP | S_IWOTH)) == 0 || sticky)
+		return TRUE;
+	if ((status->st_mode & S_IWOTH) != 0)
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "not trusted: everybody may write %s: chmod go-w it", path);
+	else
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "not trusted: group %u may write %s: chmod go-w it", (guint)status->st_gid,
+		    path);
+	return FALSE;
+}
+
+/* Opens the next part of the path, and checks what was opened. -1: error is set. */
+static int
+loader_open_part(int folder, const char *name, gboolean last, const char *path, GError **error)
+{
+	struct stat status;
+	/* the path has no links: one that appears now was put there behind our back */
+	int flags = last ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH | O_DIRECTORY;
+	int fd = openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &status) != 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", path, g_strerror(errno));
+	} else if (last && !S_ISREG(status.st_mode)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: not a regular file", path);
+	} else if (loader_check_writers(&status, path, error)) {
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/**
+ * Walks from "/" down to the file, each part opened in the one before and checked there. Once a folder is found to be
+ * writable by nobody else, the name below it is fixed, and so is, at the end, what dlopen() will find at the path.
+ * (Handing dlopen() the descriptor as /proc/self/fd/N would add nothing to that, hide the file's name from debuggers
+ * and sanitizers, and give the wrong module when a number is used again, for glibc compares names first.)
+ */
+static gboolean
+loader_check_trust(const char *file, GError **error)
+{
+	g_auto(GStrv) parts = g_strsplit(file + 1, "/", -1);
+	g_autoptr(GString) path = g_string_new("/");
+	int fd = loader_open_part(AT_FDCWD, "/", FALSE, path->str, error);
+	for (guint i = 0; fd >= 0 && parts[i] != NULL; i++) {
+		if (i > 0)
+			g_string_append_c(path, '/');
+		g_string_append(path, parts[i]);
+		int next = loader_open_part(fd, parts[i], parts[i + 1] == NULL, path->str, error);
+		close(fd);
+		fd = next;
+	}
+	if (fd < 0)
 		return FALSE;
-	}
-	return pv_params_check(params, owner, error);
-}
-
-static gboolean
-loader_check_tables(const PvPlugin *plugin, GError **error)
-{
-	for (const PvStage *stage = plugin->stages; stage != NULL && stage->type != NULL; stage++)
-		if (!loader_check_type(plugin, "stage", stage->type, stage->summary, stage->params,
-			stage->plan != NULL && stage->apply != NULL, error))
-			return FALSE;
-	for (const PvDirectory *it = plugin->directories; it != NULL && it->type != NULL; it++)
-		if (!loader_check_type(plugin, "directory", it->type, it->summary, it->params,
-			it->open != NULL && it->close != NULL && it->find != NULL &&
-			    it->ensure != NULL && it->set_password != NULL && it->find_sid != NULL,
-			error))
-			return FALSE;
-	for (const PvCa *ca = plugin->cas; ca != NULL && ca->type != NULL; ca++)
-		if (!loader_check_type(plugin, "CA", ca->type, ca->summary, ca->params,
-			ca->open != NULL && ca->close != NULL && ca->submit != NULL &&
-			    ca->chain != NULL,
-			error))
-			return FALSE;
-	for (const PvStore *store = plugin->stores; store != NULL && store->type != NULL; store++)
-		if (!loader_check_type(plugin, "store", store->type, store->summary, store->params,
-			store->open != NULL && store->close != NULL && store->write != NULL &&
-			    store->claim != NULL,
-			error))
-			return FALSE;
+	close(fd);
 	return TRUE;
-}
-
-/* A type that two plugins offer would make the site file ambiguous. */
-static gboolean
-loader_check_unique(PvLoader *loader, const PvPlugin *plugin, GError **error)
-{
-	const struct {
-		const char *kind;
-		gsize offset, size;
-	} tables[] = {
-		{ "stage", G_STRUCT_OFFSET(PvPlugin, stages), sizeof(PvStage) },
-		{ "directory", G_STRUCT_OFFSET(PvPlugin, directories), sizeof(PvDirectory) },
-		{ "CA", G_STRUCT_OFFSET(PvPlugin, cas), sizeof(PvCa) },
-		{ "store", G_STRUCT_OFFSET(PvPlugin, stores), sizeof(PvStore) },
-	};
-	for (guint t = 0; t < G_N_ELEMENTS(tables); t++) {
-		const char *at = G_STRUCT_MEMBER(gconstpointer, plugin, tables[t].offset);
-		for (; at != NULL && *(const char *const *)(gconstpointer)at != NULL;
-		     at += tables[t].size) {
-			const char *type = *(const char *const *)(gconstpointer)at;
-			for (guint i = 0; i < loader->list->len; i++) {
-				const PvPlugin *other = loader->list->pdata[i];
-				if (loader_find_type(
-					G_STRUCT_MEMBER(gconstpointer, other, tables[t].offset),
-					tables[t].size, type) == NULL)
-					continue;
-				g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-				    "plugin %s: %s \"%s\" is offered by plugin %s already: enable "
-				    "one of them",
-				    plugin->name, tables[t].kind, type, other->name);
-				return FALSE;
-			}
-		}
-	}
-	return TRUE;
-}
-
-static Loaded *
-loader_copy(const PvPlugin *theirs, const char *name, const char *file, GError **error)
-{
-	if (theirs->abi != PV_PLUGIN_ABI) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "plugin %s (%s) was built for plugin ABI %u, this is ABI %u: build it against "
-		    "these headers",
-		    name, file, theirs->abi, PV_PLUGIN_ABI);
-		return NULL;
-	}
-	if (g_strcmp0(theirs->name, name) != 0 || theirs->version == NULL ||
-	    theirs->summary == NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "%s calls itself \"%s\", not \"%s\", or lacks version or summary", file,
-		    theirs->name != NULL ? theirs->name : "", name);
-		return NULL;
-	}
-	const gsize least = sizeof(char *) * 3;
-	if (theirs->stage_size < least || theirs->directory_size < least ||
-	    theirs->ca_size < least || theirs->store_size < least) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "plugin %s (%s): the sizes of its tables are none", name, file);
-		return NULL;
-	}
-	Loaded *loaded = g_new0(Loaded, 1);
-	loaded->plugin = *theirs;
-	loaded->file = g_strdup(file);
-	loaded->plugin.stages =
-	    loader_copy_table(theirs->stages, theirs->stage_size, sizeof(PvStage));
-	loaded->plugin.directories =
-	    loader_copy_table(theirs->directories, theirs->directory_size, sizeof(PvDirectory));
-	loaded->plugin.cas = loader_copy_table(theirs->cas, theirs->ca_size, sizeof(PvCa));
-	loaded->plugin.stores =
-	    loader_copy_table(theirs->stores, theirs->store_size, sizeof(PvStore));
-	return loaded;
 }
 
 static const PvPlugin *
-loader_open_module(const char *file, const char *name, GError **error)
+loader_open_module(const char *file, GError **error)
 {
-	if (!loader_check_trusted(file, error)) {
-		g_prefix_error(error, "plugin %s: not trusted: ", name);
-		return NULL;
-	}
 	GModule *module = g_module_open(file, G_MODULE_BIND_LOCAL);
-	gpointer symbol = NULL;
 	if (module == NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "plugin %s (%s): %s", name, file,
-		    g_module_error());
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s", g_module_error());
 		return NULL;
 	}
+	/* libraries that it brought in may have started threads */
+	g_module_make_resident(module);
+	gpointer symbol = NULL;
 	if (!g_module_symbol(module, "pv_plugin", &symbol) || symbol == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "plugin %s (%s) has no pv_plugin: define it with PV_PLUGIN_DEFINE", name, file);
-		g_module_close(module);
+		    "%s: no symbol pv_plugin: it is no plugin, or lacks PV_PLUGIN_DEFINE", file);
 		return NULL;
 	}
-	g_module_make_resident(module);
 	return symbol;
+}
+
+static gsize
+loader_get_size(const PvPlugin *plugin, const TableKind *kind)
+{
+	return G_STRUCT_MEMBER(gsize, plugin, kind->size_offset);
+}
+
+static gconstpointer
+loader_get_table(const PvPlugin *plugin, const TableKind *kind)
+{
+	return G_STRUCT_MEMBER(gconstpointer, plugin, kind->table_offset);
+}
+
+static const char *
+loader_get_type(gconstpointer row)
+{
+	return *(const char *const *)row;
+}
+
+/* Before anything but the head is read. */
+static gboolean
+loader_check_head(const PvPlugin *plugin, const char *file, const char *name, GError **error)
+{
+	if (plugin->abi != PV_PLUGIN_ABI) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: built for plugin ABI %u, this program has %u: build it against this "
+		    "release",
+		    file, plugin->abi, (guint)PV_PLUGIN_ABI);
+		return FALSE;
+	}
+	if (g_strcmp0(plugin->name, name) != 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: it calls itself \"%s\": name the file after it", file,
+		    plugin->name != NULL ? plugin->name : "");
+		return FALSE;
+	}
+	if (plugin->version == NULL || plugin->summary == NULL) {
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "%s: it has no version or no summary", file);
+		return FALSE;
+	}
+	for (guint i = 0; i < G_N_ELEMENTS(table_kinds); i++) {
+		const TableKind *kind = &table_kinds[i];
+		gsize size = loader_get_size(plugin, kind);
+		if (loader_get_table(plugin, kind) == NULL ||
+		    (size >= kind->least && size <= LOADER_MAX_ROW_BYTES &&
+			size % sizeof(gpointer) == 0))
+			continue;
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: its %s tables have rows of %" G_GSIZE_FORMAT
+		    " bytes, not of at least %" G_GSIZE_FORMAT,
+		    file, kind->kind, size, kind->least);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* Copies a table by the plugin's stride; what the plugin does not know yet is zero. NULL: it has no end. */
+static gpointer
+loader_copy_table(gconstpointer table, gsize theirs, gsize ours)
+{
+	const char *row = table;
+	guint count = 0;
+	while (count < LOADER_MAX_ROWS && loader_get_type(row + count * theirs) != NULL)
+		count++;
+	if (count == LOADER_MAX_ROWS)
+		return NULL;
+	char *copy = g_malloc0_n(count + 1, ours);
+	for (guint i = 0; i < count; i++)
+		memcpy(copy + i * ours, row + i * theirs, MIN(theirs, ours));
+	return copy;
+}
+
+static void
+loader_free_copy(Loaded *loaded)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(table_kinds); i++)
+		g_free(G_STRUCT_MEMBER(gpointer, &loaded->plugin, table_kinds[i].table_offset));
+	g_free(loaded->file);
+	g_free(loaded);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Loaded, loader_free_copy)
+
+static Loaded *
+loader_copy(const PvPlugin *plugin, const char *file, GError **error)
+{
+	g_autoptr(Loaded) loaded = g_new0(Loaded, 1);
+	loaded->plugin = *plugin;
+	loaded->file = g_strdup(file);
+	for (guint i = 0; i < G_N_ELEMENTS(table_kinds); i++)
+		G_STRUCT_MEMBER(gpointer, &loaded->plugin, table_kinds[i].table_offset) = NULL;
+	for (guint i = 0; i < G_N_ELEMENTS(table_kinds); i++) {
+		const TableKind *kind = &table_kinds[i];
+		gconstpointer table = loader_get_table(plugin, kind);
+		if (table == NULL)
+			continue;
+		gpointer copy = loader_copy_table(table, loader_get_size(plugin, kind), kind->size);
+		G_STRUCT_MEMBER(gpointer, &loaded->plugin, kind->table_offset) = copy;
+		if (copy == NULL) {
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+			    "its table of %s rows does not end with {NULL}", kind->kind);
+			return NULL;
+		}
+	}
+	return g_steal_pointer(&loaded);
+}
+
+/* members of a stage that the pipeline reads, and of a provider that the site reads */
+static gboolean
+loader_check_reserved(
+    const PvParam *params, const char *const *reserved, const char *owner, GError **error)
+{
+	for (const PvParam *param = params; param != NULL && param->name != NULL; param++) {
+		if (!g_strv_contains(reserved, param->name))
+			continue;
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: parameter \"%s\": this name is reserved", owner, param->name);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean
+loader_check_facts(const char *const *facts, const char *owner, GError **error)
+{
+	for (; facts != NULL && *facts != NULL; facts++) {
+		if (**facts != '\0' &&
+		    strspn(*facts, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(*facts))
+			continue;
+		g_autofree char *shown = pv_json_dup_shown(*facts);
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: fact \"%s\": a name is lower case letters, digits, dots and '-'", owner,
+		    shown);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* @complete: whether the functions are there that every row has */
+static gboolean
+loader_check_row(const char *kind, const char *type, const char *summary, const PvParam *params,
+    gboolean complete, GError **error)
+{
+	static const char *const stage_members[] = { "stage", "when", "timeout", "retries",
+		"retry-wait", NULL };
+	static const char *const provider_members[] = { "type", NULL };
+	g_autofree char *shown = pv_json_dup_shown(type);
+	g_autofree char *owner = g_strdup_printf("%s \"%s\"", kind, shown);
+	const char *wrong = !loader_is_name(type) ? "a type is lower case letters, digits and '-'"
+			    : summary == NULL	  ? "it has no summary"
+			    : !complete		  ? "it lacks a function"
+						  : NULL;
+	if (wrong != NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", owner, wrong);
+		return FALSE;
+	}
+	const char *const *reserved = g_str_equal(kind, "stage") ? stage_members : provider_members;
+	return pv_params_check(params, owner, error) &&
+	       loader_check_reserved(params, reserved, owner, error);
+}
+
+static gboolean
+loader_check_stages(const PvPlugin *plugin, GError **error)
+{
+	for (const PvStage *row = plugin->stages; row != NULL && row->type != NULL; row++) {
+		gboolean complete = row->plan != NULL && row->apply != NULL;
+		if (!loader_check_row(
+			"stage", row->type, row->summary, row->params, complete, error) ||
+		    !loader_check_facts(row->needs, row->type, error) ||
+		    !loader_check_facts(row->provides, row->type, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean
+loader_check_providers(const PvPlugin *plugin, GError **error)
+{
+	for (const PvDirectory *row = plugin->directories; row != NULL && row->type != NULL;
+	     row++) {
+		gboolean complete = row->open != NULL && row->close != NULL && row->find != NULL &&
+				    row->ensure != NULL && row->set_password != NULL &&
+				    row->find_sid != NULL && row->remove != NULL;
+		if (!loader_check_row(
+			"directory", row->type, row->summary, row->params, complete, error))
+			return FALSE;
+	}
+	for (const PvCa *row = plugin->cas; row != NULL && row->type != NULL; row++) {
+		gboolean complete = row->open != NULL && row->close != NULL &&
+				    row->prepare != NULL && row->submit != NULL &&
+				    row->poll != NULL && row->chain != NULL && row->revoke != NULL;
+		if (!loader_check_row("CA", row->type, row->summary, row->params, complete, error))
+			return FALSE;
+	}
+	for (const PvStore *row = plugin->stores; row != NULL && row->type != NULL; row++) {
+		gboolean complete =
+		    row->open != NULL && row->close != NULL && row->write != NULL &&
+		    row->devices != NULL && row->facts != NULL && row->secrets != NULL &&
+		    row->jobs != NULL && row->results != NULL && row->events != NULL &&
+		    row->audits != NULL && row->claim != NULL && row->owners != NULL &&
+		    row->renew != NULL && row->meta != NULL && row->rotate != NULL;
+		if (!loader_check_row(
+			"store", row->type, row->summary, row->params, complete, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* The row of a type in a plugin's copied table. */
+static gconstpointer
+loader_find_row(const PvPlugin *plugin, const TableKind *kind, const char *type)
+{
+	const char *row = loader_get_table(plugin, kind);
+	for (; row != NULL && loader_get_type(row) != NULL; row += kind->size)
+		if (g_str_equal(loader_get_type(row), type))
+			return row;
+	return NULL;
+}
+
+static gconstpointer
+loader_find_type(PvLoader *loader, const TableKind *kind, const char *type, const PvPlugin **plugin)
+{
+	for (guint i = 0; i < loader->plugins->len; i++) {
+		const PvPlugin *candidate = loader->plugins->pdata[i];
+		gconstpointer row = loader_find_row(candidate, kind, type);
+		if (row == NULL)
+			continue;
+		if (plugin != NULL)
+			*plugin = candidate;
+		return row;
+	}
+	return NULL;
+}
+
+/* A type that is there twice would leave it to chance which one a site gets. */
+static gboolean
+loader_check_unique(PvLoader *loader, const PvPlugin *plugin, GError **error)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(table_kinds); i++) {
+		const TableKind *kind = &table_kinds[i];
+		const char *row = loader_get_table(plugin, kind);
+		for (; row != NULL && loader_get_type(row) != NULL; row += kind->size) {
+			const char *type = loader_get_type(row);
+			const PvPlugin *other = NULL;
+			if (loader_find_row(plugin, kind, type) != row)
+				other = plugin;
+			else
+				(void)loader_find_type(
+				    loader, kind, type, &other); /* other is what is asked for */
+			if (other == NULL)
+				continue;
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+			    "%s \"%s\" is in plugin %s already: enable one of the two", kind->kind,
+			    type, other->name);
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+/* Copies once per process: what was handed out before stays valid, whatever loaders come and go. */
+static Loaded *
+loader_import(const PvPlugin *plugin, const char *file, GError **error)
+{
+	GQuark key = g_quark_from_static_string("pv-loaded");
+	Loaded *known = g_dataset_id_get_data(plugin, key);
+	if (known != NULL)
+		return known;
+	g_autoptr(Loaded) loaded = loader_copy(plugin, file, error);
+	if (loaded == NULL || !loader_check_stages(&loaded->plugin, error) ||
+	    !loader_check_providers(&loaded->plugin, error)) {
+		g_prefix_error(error, "%s: ", file);
+		return NULL;
+	}
+	known = g_steal_pointer(&loaded);
+	g_dataset_id_set_data(plugin, key, known);
+	return known;
+}
+
+static Loaded *
+loader_load(PvLoader *loader, const char *name, GError **error)
+{
+	g_autofree char *file = loader_find_file(loader, name, error);
+	if (file == NULL || !loader_check_trust(file, error))
+		return NULL;
+	const PvPlugin *plugin = loader_open_module(file, error);
+	if (plugin == NULL || !loader_check_head(plugin, file, name, error))
+		return NULL;
+	Loaded *loaded = loader_import(plugin, file, error);
+	return loaded != NULL && loader_check_unique(loader, &loaded->plugin, error) ? loaded
+										     : NULL;
 }
 
 const PvPlugin *
 pv_loader_load(PvLoader *loader, const char *name, GError **error)
 {
-	for (guint i = 0; i < loader->list->len; i++) {
-		const PvPlugin *plugin = loader->list->pdata[i];
+	if (!loader_is_name(name)) {
+		g_autofree char *shown = pv_json_dup_shown(name);
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "load plugin \"%s\": a name is lower case letters, digits and '-'", shown);
+		return NULL;
+	}
+	for (guint i = 0; i < loader->plugins->len; i++) {
+		const PvPlugin *plugin = loader->plugins->pdata[i];
 		if (g_str_equal(plugin->name, name))
 			return plugin;
 	}
-	if (*name == '\0' ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "plugin \"%s\": a name is lower case letters, digits and '-'", name);
-		return NULL;
-	}
-	g_autofree char *file = loader_find_file(loader, name);
-	if (file == NULL) {
-		g_autofree char *folders = g_strjoinv(", ", loader->path);
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "plugin %s: no %s.so in %s", name,
-		    name, *folders != '\0' ? folders : "an empty plugin path");
-		return NULL;
-	}
-	const PvPlugin *theirs = loader_open_module(file, name, error);
-	Loaded *loaded = theirs != NULL ? loader_copy(theirs, name, file, error) : NULL;
-	if (loaded == NULL)
-		return NULL;
-	if (!loader_check_tables(&loaded->plugin, error) ||
-	    !loader_check_unique(loader, &loaded->plugin, error)) {
-		loaded_free(loaded);
+	Loaded *loaded = loader_load(loader, name, error);
+	if (loaded == NULL) {
+		g_prefix_error(error, "load plugin %s: ", name);
 		return NULL;
 	}
 	g_ptr_array_add(loader->loaded, loaded);
-	g_ptr_array_add(loader->list, &loaded->plugin);
+	g_ptr_array_add(loader->plugins, &loaded->plugin);
 	return &loaded->plugin;
 }
 
 static int
-loader_compare_names(gconstpointer a, gconstpointer b)
+loader_compare(gconstpointer a, gconstpointer b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+loader_list_folder(const char *folder, GHashTable *names)
+{
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	for (const char *entry = dir != NULL ? g_dir_read_name(dir) : NULL; entry != NULL;
+	     entry = g_dir_read_name(dir)) {
+		gsize length = strlen(entry);
+		if (g_str_has_suffix(entry, LOADER_SUFFIX))
+			length -= strlen(LOADER_SUFFIX);
+		g_autofree char *name = g_strndup(entry, length);
+		g_autofree char *file =
+		    loader_is_name(name) ? loader_find_in_folder(folder, name) : NULL;
+		if (file != NULL)
+			g_hash_table_add(names, g_steal_pointer(&name));
+	}
 }
 
 char **
 pv_loader_list(PvLoader *loader)
 {
 	g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	for (guint i = 0; loader->path[i] != NULL; i++) {
-		g_autoptr(GDir) dir = g_dir_open(loader->path[i], 0, NULL);
-		for (const char *entry = dir != NULL ? g_dir_read_name(dir) : NULL; entry != NULL;
-		     entry = g_dir_read_name(dir)) {
-			g_autofree char *stem = g_str_has_suffix(entry, ".so")
-						    ? g_strndup(entry, strlen(entry) - 3)
-						    : g_strdup(entry);
-			g_autofree char *base = g_strconcat(stem, ".so", NULL);
-			g_autofree char *built =
-			    g_build_filename(loader->path[i], stem, ".libs", base, NULL);
-			if (g_str_has_suffix(entry, ".so") ||
-			    g_file_test(built, G_FILE_TEST_EXISTS))
-				g_hash_table_add(names, g_steal_pointer(&stem));
-		}
-	}
-	GPtrArray *sorted = g_ptr_array_new();
-	GHashTableIter iter;
-	gpointer key = NULL;
-	g_hash_table_iter_init(&iter, names);
-	while (g_hash_table_iter_next(&iter, &key, NULL))
-		g_ptr_array_add(sorted, g_strdup(key));
-	g_ptr_array_sort(sorted, loader_compare_names);
-	g_ptr_array_add(sorted, NULL);
-	return (char **)g_ptr_array_free(sorted, FALSE);
+	for (guint i = 0; loader->path[i] != NULL; i++)
+		loader_list_folder(loader->path[i], names);
+	guint count = 0;
+	g_autofree gpointer *keys = g_hash_table_get_keys_as_array(names, &count);
+	g_hash_table_steal_all(names);
+	GPtrArray *list = g_ptr_array_sized_new(count + 1);
+	for (guint i = 0; i < count; i++)
+		g_ptr_array_add(list, keys[i]);
+	g_ptr_array_sort(list, loader_compare);
+	g_ptr_array_add(list, NULL);
+	return (char **)g_ptr_array_free(list, FALSE);
 }
 
 GPtrArray *
 pv_loader_get_plugins(PvLoader *loader)
 {
-	return loader->list;
+	return loader->plugins;
 }
 
 const char *
@@ -396,44 +583,26 @@ pv_loader_get_file(PvLoader *loader, const PvPlugin *plugin)
 	return NULL;
 }
 
-static gconstpointer
-loader_find(PvLoader *loader, gsize offset, gsize size, const char *type, const PvPlugin **plugin)
-{
-	for (guint i = 0; i < loader->list->len; i++) {
-		const PvPlugin *candidate = loader->list->pdata[i];
-		gconstpointer found =
-		    loader_find_type(G_STRUCT_MEMBER(gconstpointer, candidate, offset), size, type);
-		if (found == NULL)
-			continue;
-		if (plugin != NULL)
-			*plugin = candidate;
-		return found;
-	}
-	return NULL;
-}
-
 const PvStage *
 pv_loader_find_stage(PvLoader *loader, const char *type, const PvPlugin **plugin)
 {
-	return loader_find(
-	    loader, G_STRUCT_OFFSET(PvPlugin, stages), sizeof(PvStage), type, plugin);
+	return loader_find_type(loader, &table_kinds[TABLE_STAGE], type, plugin);
 }
 
 const PvDirectory *
 pv_loader_find_directory(PvLoader *loader, const char *type)
 {
-	return loader_find(
-	    loader, G_STRUCT_OFFSET(PvPlugin, directories), sizeof(PvDirectory), type, NULL);
+	return loader_find_type(loader, &table_kinds[TABLE_DIRECTORY], type, NULL);
 }
 
 const PvCa *
 pv_loader_find_ca(PvLoader *loader, const char *type)
 {
-	return loader_find(loader, G_STRUCT_OFFSET(PvPlugin, cas), sizeof(PvCa), type, NULL);
+	return loader_find_type(loader, &table_kinds[TABLE_CA], type, NULL);
 }
 
 const PvStore *
 pv_loader_find_store(PvLoader *loader, const char *type)
 {
-	return loader_find(loader, G_STRUCT_OFFSET(PvPlugin, stores), sizeof(PvStore), type, NULL);
+	return loader_find_type(loader, &table_kinds[TABLE_STORE], type, NULL);
 }

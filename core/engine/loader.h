@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 /* The plugins of a process. Modules are never unloaded; the tables that the loader hands out are copies,
- * zero beyond the size that the plugin was built with, and live as long as the loader. */
+ * zero beyond the size that the plugin was built with, and live as long as the process. */
 typedef struct PvLoader PvLoader;
 
 PvLoader *pv_loader_new(const char *const *path); /* folders, searched in order for NAME.so */

@@ -9,15 +9,17 @@ G_BEGIN_DECLS
 /* A condition over facts and site variables:
  *   or := and ("||" and)* ; and := not ("&&" not)* ; not := "!" not | "(" or ")" | test
  *   test := name [ ("=="|"!="|"<"|"<="|">"|">=") literal ] ; literal := "text" | 'text' | number or version such as 11.8
- * A bare name is true when it exists and is not "", "0", "false". Order compares dotted numbers part by part.
- * Names begin with "device." or "site.". Depth at most 16. */
+ * A bare name is true when it exists and is not "", "0", "false". Order, and equality with a literal without quotes, compare
+ * dotted numbers part by part, where a missing part is 0; what is no number is in no order with anything. What does not exist
+ * is different from everything. Names begin with "device." (a fact, or group, name, fqdn, uuid, mac, address) or "site." (a
+ * variable). Depth at most 16, 1000 bytes. */
 typedef struct PvCondition PvCondition;
 typedef const char *(*PvConditionLookup)(gpointer data, const char *name); /* NULL: not there */
 PvCondition *pv_condition_parse(
     const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* error names the column */
 gboolean pv_condition_eval(const PvCondition *condition, PvConditionLookup lookup, gpointer data);
 void pv_condition_free(PvCondition *condition);
-/* calls @func with every name in it */
+/* calls @func with every name in it, in order; a name may come several times */
 void pv_condition_foreach(
     const PvCondition *condition, void (*func)(const char *name, gpointer data), gpointer data);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvCondition, pv_condition_free)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/engine/site.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -97,17 +98,62 @@ static gboolean
 site_check_file(const char *path, GError **error)
 {
 	struct stat info;
-	if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) {
+	if (stat(path, &info) != 0) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "read %s: no such file; \"provost site init DIR\" makes a site", path);
+		    "read site %s: %s; 'provost site init DIR' makes a site", path,
+		    g_strerror(errno));
 		return FALSE;
 	}
-	if ((info.st_uid != 0 && info.st_uid != geteuid()) || (info.st_mode & 022) != 0) {
+	if (info.st_uid != 0 && info.st_uid != geteuid()) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "%s may be written by others than root and this user: chown and chmod go-w it",
-		    path);
+		    "read site %s: it belongs to user %u, not to root or user %u", path,
+		    (guint)info.st_uid, (guint)geteuid());
 		return FALSE;
 	}
+	if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "read site %s: %s may write it: chmod go-w it", path,
+		    (info.st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* (transfer full); NULL: a kind that variables do not have */
+static char *
+site_dup_variable(JsonNode *node)
+{
+	GType type = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node) : G_TYPE_INVALID;
+	char number[G_ASCII_DTOSTR_BUF_SIZE];
+	if (type == G_TYPE_STRING)
+		return g_strdup(json_node_get_string(node));
+	if (type == G_TYPE_BOOLEAN)
+		return g_strdup(json_node_get_boolean(node) ? "true" : "false");
+	if (type == G_TYPE_INT64)
+		return g_strdup_printf("%" G_GINT64_FORMAT, json_node_get_int(node));
+	if (type == G_TYPE_DOUBLE)
+		return g_strdup(g_ascii_dtostr(number, sizeof number, json_node_get_double(node)));
+	return NULL;
+}
+
+static gboolean
+site_add_variable(PvSite *site, const char *name, JsonNode *node, GError **error)
+{
+	g_autofree char *path = pv_json_dup_member_path("$.variables", name);
+	/* as conditions know them */
+	if (*name == '\0' ||
+	    strspn(name, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "_-") != strlen(name)) {
+		pv_json_set_error(site->json, path, error,
+		    "a variable's name is letters, digits, hyphens and underscores");
+		return FALSE;
+	}
+	g_autofree char *value = site_dup_variable(node);
+	if (value == NULL) {
+		pv_json_set_error(
+		    site->json, path, error, "expected a string, a number, true or false");
+		return FALSE;
+	}
+	g_hash_table_insert(site->variables, g_strdup(name), g_steal_pointer(&value));
 	return TRUE;
 }
 
@@ -123,27 +169,12 @@ site_read_variables(PvSite *site, GError **error)
 		    site->json, "$.variables", error, "expected an object of names and values");
 		return FALSE;
 	}
-	JsonObjectIter iter;
-	const char *name = NULL;
-	JsonNode *value = NULL;
-	json_object_iter_init_ordered(&iter, json_node_get_object(node));
-	while (json_object_iter_next_ordered(&iter, &name, &value)) {
-		GType type =
-		    JSON_NODE_HOLDS_VALUE(value) ? json_node_get_value_type(value) : G_TYPE_INVALID;
-		char *text = type == G_TYPE_STRING ? g_strdup(json_node_get_string(value))
-			     : type == G_TYPE_BOOLEAN
-				 ? g_strdup(json_node_get_boolean(value) ? "true" : "false")
-			     : type == G_TYPE_INT64
-				 ? g_strdup_printf("%" G_GINT64_FORMAT, json_node_get_int(value))
-				 : NULL;
-		if (text == NULL) {
-			g_autofree char *path = g_strdup_printf("$.variables.%s", name);
-			pv_json_set_error(site->json, path, error,
-			    "expected a string, a whole number, true or false");
+	JsonObject *object = json_node_get_object(node);
+	g_autoptr(GList) names = json_object_get_members(object);
+	for (GList *name = names; name != NULL; name = name->next)
+		if (!site_add_variable(
+			site, name->data, json_object_get_member(object, name->data), error))
 			return FALSE;
-		}
-		g_hash_table_insert(site->variables, g_strdup(name), text);
-	}
 	return TRUE;
 }
 
@@ -171,31 +202,61 @@ site_load_plugins(PvSite *site, const PvValues *values, GError **error)
 	return TRUE;
 }
 
+/* The "name" of an entry must be one, and new. */
+static gboolean
+site_check_name(GHashTable *known, const PvValues *entry, GError **error)
+{
+	const char *name = pv_values_get_string(entry, "name");
+	const char *wrong = *name == '\0' ? "expected a name, got an empty string"
+			    : g_hash_table_contains(known, name)
+				? "this name is taken by an entry above"
+				: NULL;
+	if (wrong != NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s",
+		    pv_values_get_where(entry, "name"), wrong);
+	return wrong == NULL;
+}
+
+/* The "pipeline" of the site or of a group; NULL is none. */
+static gboolean
+site_check_pipeline(const PvSite *site, const PvValues *values, GError **error)
+{
+	const char *name = pv_values_get_string(values, "pipeline");
+	if (name == NULL || g_hash_table_contains(site->pipelines, name))
+		return TRUE;
+	g_autoptr(GPtrArray) known = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer key = NULL;
+	g_hash_table_iter_init(&iter, site->pipelines);
+	while (g_hash_table_iter_next(&iter, &key, NULL))
+		g_ptr_array_add(known, key);
+	g_ptr_array_add(known, NULL);
+	const char *nearest = pv_json_find_nearest(name, (const char *const *)known->pdata, NULL);
+	g_autofree char *shown = pv_json_dup_shown(name);
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: \"%s\" is none of \"pipelines\"%s%s%s",
+	    pv_values_get_where(values, "pipeline"), shown,
+	    nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+	    nearest != NULL ? "\"?" : "");
+	return FALSE;
+}
+
 static gboolean
 site_load_pipelines(PvSite *site, const PvValues *values, GError **error)
 {
 	for (guint i = 0; i < pv_values_get_count(values, "pipelines"); i++) {
 		const PvValues *entry = pv_values_get_object(values, "pipelines", i);
+		const char *name = pv_values_get_string(entry, "name");
+		if (!site_check_name(site->pipelines, entry, error))
+			return FALSE;
 		g_autofree char *file = site_resolve(site, pv_values_get_string(entry, "file"));
 		PvPipeline *pipeline =
 		    pv_pipeline_load(file, site->loader, site->variables, pv_site_facts, error);
 		if (pipeline == NULL)
 			return FALSE;
-		if (!g_hash_table_insert(
-			site->pipelines, g_strdup(pv_values_get_string(entry, "name")), pipeline)) {
-			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-			    "%s: a pipeline of that name stands above already",
-			    pv_values_get_where(entry, "name"));
-			return FALSE;
-		}
+		g_hash_table_insert(site->pipelines, g_strdup(name), pipeline);
 	}
 	site->default_pipeline = g_strdup(pv_values_get_string(values, "pipeline"));
-	if (!g_hash_table_contains(site->pipelines, site->default_pipeline)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: \"%s\" is none of \"pipelines\"",
-		    pv_values_get_where(values, "pipeline"), site->default_pipeline);
-		return FALSE;
-	}
-	return TRUE;
+	return site_check_pipeline(site, values, error);
 }
 
 static gboolean
@@ -204,111 +265,111 @@ site_read_groups(PvSite *site, const PvValues *values, GError **error)
 	for (guint i = 0; i < pv_values_get_count(values, "groups"); i++) {
 		const PvValues *entry = pv_values_get_object(values, "groups", i);
 		const char *pipeline = pv_values_get_string(entry, "pipeline");
-		if (pipeline != NULL && !g_hash_table_contains(site->pipelines, pipeline)) {
-			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-			    "%s: \"%s\" is none of \"pipelines\"",
-			    pv_values_get_where(entry, "pipeline"), pipeline);
+		if (!site_check_name(site->groups, entry, error) ||
+		    !site_check_pipeline(site, entry, error))
 			return FALSE;
-		}
 		PvGroup *group = g_new0(PvGroup, 1);
 		group->name = g_strdup(pv_values_get_string(entry, "name"));
 		group->pipeline = g_strdup(pipeline != NULL ? pipeline : site->default_pipeline);
 		group->tls = g_str_equal(pv_values_get_string(entry, "tls"), "legacy")
 				 ? PV_TLS_LEGACY
 				 : PV_TLS_MODERN;
-		if (!g_hash_table_insert(site->groups, group->name, group)) {
-			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-			    "%s: a group of that name stands above already",
-			    pv_values_get_where(entry, "name"));
-			return FALSE;
-		}
+		g_hash_table_insert(site->groups, group->name, group);
 	}
 	return TRUE;
 }
 
-/* {"type": T, ...} of "store", "directory" or "ca". NULL: no such member, which is an error only where it says so. */
-static const char *
-site_get_type(PvSite *site, const char *member, GError **error)
+/* The type of {"type": T, ...} under "store", "directory" or "ca"; *type stays NULL when the member is absent. */
+static gboolean
+site_read_type(PvSite *site, const char *member, const char **type, GError **error)
 {
-	g_autofree char *path = g_strconcat("$.", member, NULL);
-	JsonNode *node =
-	    json_object_get_member(json_node_get_object(pv_json_get_root(site->json)), member);
+	g_autofree char *path = pv_json_dup_member_path("$", member);
+	g_autofree char *type_path = pv_json_dup_member_path(path, "type");
+	JsonNode *node = pv_json_find(site->json, path),
+		 *type_node = pv_json_find(site->json, type_path);
 	if (node == NULL)
-		return NULL;
-	JsonNode *type = JSON_NODE_HOLDS_OBJECT(node)
-			     ? json_object_get_member(json_node_get_object(node), "type")
-			     : NULL;
-	if (type != NULL && JSON_NODE_HOLDS_VALUE(type) &&
-	    json_node_get_value_type(type) == G_TYPE_STRING)
-		return json_node_get_string(type);
-	pv_json_set_error(site->json, path, error, "expected an object with \"type\"");
+		return TRUE;
+	if (type_node != NULL && JSON_NODE_HOLDS_VALUE(type_node) &&
+	    json_node_get_value_type(type_node) == G_TYPE_STRING) {
+		*type = json_node_get_string(type_node);
+		return TRUE;
+	}
+	pv_json_set_error(site->json, type_node != NULL ? type_path : path, error,
+	    "expected an object such as {\"type\": \"%s\", ...}",
+	    g_str_equal(member, "store") ? "sqlite" : "local");
+	return FALSE;
+}
+
+/* @params: those of @provider, which is NULL when no plugin has the type */
+static PvValues *
+site_parse_provider(PvSite *site, const char *member, const char *type, gconstpointer provider,
+    const PvParam *params, GError **error)
+{
+	g_autofree char *path = pv_json_dup_member_path("$", member);
+	if (provider != NULL)
+		return pv_values_parse(site->json, path, params, type_member, error);
+	g_autofree char *type_path = pv_json_dup_member_path(path, "type");
+	g_autofree char *shown = pv_json_dup_shown(type);
+	pv_json_set_error(site->json, type_path, error,
+	    "no enabled plugin offers a %s of type \"%s\": add its plugin to \"plugins\"", member,
+	    shown);
 	return NULL;
 }
 
-static void
-site_unknown_type(PvSite *site, const char *member, const char *type, GError **error)
+static gboolean
+site_read_store(PvSite *site, GError **error)
 {
-	g_autofree char *path = g_strdup_printf("$.%s.type", member);
-	pv_json_set_error(site->json, path, error,
-	    "no enabled plugin offers a %s of type \"%s\"; add its plugin to \"plugins\"", member,
-	    type);
+	const char *type = NULL;
+	if (!site_read_type(site, "store", &type, error))
+		return FALSE;
+	if (type == NULL) {
+		pv_json_set_error(site->json, "$", error,
+		    "the member \"store\" is missing: such as {\"type\": \"sqlite\", \"path\": "
+		    "\"store.db\"}");
+		return FALSE;
+	}
+	site->store_provider = g_str_equal(type, pv_store_sqlite.type)
+				   ? &pv_store_sqlite
+				   : pv_loader_find_store(site->loader, type);
+	site->store_values = site_parse_provider(site, "store", type, site->store_provider,
+	    site->store_provider != NULL ? site->store_provider->params : NULL, error);
+	return site->store_values != NULL;
+}
+
+static gboolean
+site_read_directory(PvSite *site, GError **error)
+{
+	const char *type = NULL;
+	if (!site_read_type(site, "directory", &type, error))
+		return FALSE;
+	if (type == NULL)
+		return TRUE;
+	site->directory = pv_loader_find_directory(site->loader, type);
+	site->directory_values = site_parse_provider(site, "directory", type, site->directory,
+	    site->directory != NULL ? site->directory->params : NULL, error);
+	return site->directory_values != NULL;
+}
+
+static gboolean
+site_read_ca(PvSite *site, GError **error)
+{
+	const char *type = NULL;
+	if (!site_read_type(site, "ca", &type, error))
+		return FALSE;
+	if (type == NULL)
+		return TRUE;
+	site->ca = pv_loader_find_ca(site->loader, type);
+	site->ca_values = site_parse_provider(
+	    site, "ca", type, site->ca, site->ca != NULL ? site->ca->params : NULL, error);
+	return site->ca_values != NULL;
 }
 
 /* Finds the providers and parses what they are given; nothing is opened yet. */
 static gboolean
 site_read_providers(PvSite *site, GError **error)
 {
-	g_autoptr(GError) caught = NULL;
-	const char *type = site_get_type(site, "store", &caught);
-	if (type == NULL) {
-		if (caught == NULL)
-			pv_json_set_error(site->json, "$", error,
-			    "\"store\" is missing: {\"type\": \"sqlite\", \"path\": \"store.db\"}");
-		else
-			g_propagate_error(error, g_steal_pointer(&caught));
-		return FALSE;
-	}
-	site->store_provider = g_str_equal(type, pv_store_sqlite.type)
-				   ? &pv_store_sqlite
-				   : pv_loader_find_store(site->loader, type);
-	if (site->store_provider == NULL) {
-		site_unknown_type(site, "store", type, error);
-		return FALSE;
-	}
-	site->store_values = pv_values_parse(
-	    site->json, "$.store", site->store_provider->params, type_member, error);
-	if (site->store_values == NULL)
-		return FALSE;
-
-	type = site_get_type(site, "directory", &caught);
-	if (type != NULL) {
-		site->directory = pv_loader_find_directory(site->loader, type);
-		if (site->directory == NULL) {
-			site_unknown_type(site, "directory", type, error);
-			return FALSE;
-		}
-		site->directory_values = pv_values_parse(
-		    site->json, "$.directory", site->directory->params, type_member, error);
-		if (site->directory_values == NULL)
-			return FALSE;
-	}
-	type = caught == NULL ? site_get_type(site, "ca", &caught) : NULL;
-	if (type != NULL) {
-		site->ca = pv_loader_find_ca(site->loader, type);
-		if (site->ca == NULL) {
-			site_unknown_type(site, "ca", type, error);
-			return FALSE;
-		}
-		site->ca_values =
-		    pv_values_parse(site->json, "$.ca", site->ca->params, type_member, error);
-		if (site->ca_values == NULL)
-			return FALSE;
-	}
-	if (caught != NULL) {
-		g_propagate_error(error, g_steal_pointer(&caught));
-		return FALSE;
-	}
-	return TRUE;
+	return site_read_store(site, error) && site_read_directory(site, error) &&
+	       site_read_ca(site, error);
 }
 
 static void
@@ -409,6 +470,8 @@ site_open_ca(PvSite *site, GError **error)
 		return FALSE;
 	}
 	site->trust = pv_trust_new(chain, error);
+	if (site->trust == NULL)
+		g_prefix_error(error, "%s: chain of CA %s: ", site->file, site->ca->type);
 	return site->trust != NULL;
 }
 
@@ -421,8 +484,11 @@ site_open_parts(PvSite *site, const char *actor, GError **error)
 		return FALSE;
 	}
 	site->db = pv_db_open(site->store_provider, site->store_values, key, actor, error);
-	if (site->db == NULL)
+	if (site->db == NULL) {
+		g_prefix_error(
+		    error, "%s:%u: $.store: ", site->file, pv_json_get_line(site->json, "$.store"));
 		return FALSE;
+	}
 	site_bind_secrets(site);
 	if (!site_load_identities(site, error))
 		return FALSE;

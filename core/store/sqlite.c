@@ -560,7 +560,7 @@ pv_sqlite_get_counts(gpointer data)
 
 /* clang-format off */
 static const PvParam sqlite_params[] = {
-	{ "path", PV_PARAM_STRING, NULL, "file of the store; its folder must be writable by the owner only" },
+	{ "path", PV_PARAM_PATH, NULL, "file of the store; its folder must be writable by the owner only" },
 	{ NULL },
 };
 /* clang-format on */

@@ -20,6 +20,7 @@ typedef enum {
 	PV_PARAM_SECRET,  /* a reference to a secret */
 	PV_PARAM_OBJECTS, /* an array of objects, each parsed by PvParam.fields */
 	PV_PARAM_OBJECT,  /* one object, parsed by PvParam.fields */
+	PV_PARAM_PATH,    /* a string that names a file; a relative one starts at the folder of the JSON file */
 } PvParamKind;
 
 typedef struct PvParam PvParam;
@@ -52,7 +53,7 @@ struct PvParam {
 typedef struct PvValues PvValues;
 
 gboolean pv_values_has(const PvValues *values, const char *name); /* FALSE: optional and absent */
-const char *pv_values_get_string(const PvValues *values, const char *name); /* STRING, CHOICE; NULL: absent */
+const char *pv_values_get_string(const PvValues *values, const char *name); /* STRING, CHOICE, PATH (absolute); NULL: absent */
 gint64 pv_values_get_int(const PvValues *values, const char *name); /* INT, in the unit of its table */
 gboolean pv_values_get_bool(const PvValues *values, const char *name); /* BOOL */
 const char *const *pv_values_get_list(const PvValues *values, const char *name); /* never NULL */

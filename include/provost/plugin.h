@@ -4,6 +4,7 @@
 #include <gmodule.h>
 #include <provost/ca.h>
 #include <provost/directory.h>
+#include <provost/file.h>
 #include <provost/job.h>
 #include <provost/store.h>
 #include <provost/version.h>
