@@ -16,6 +16,7 @@ static const char *const plugin_kinds[] = {
 	[PV_PARAM_SECRET] = "secret",
 	[PV_PARAM_OBJECTS] = "list of objects",
 	[PV_PARAM_OBJECT] = "object",
+	[PV_PARAM_PATH] = "path",
 };
 
 /* one type that a plugin offers, whatever its sort */

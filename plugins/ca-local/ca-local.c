@@ -684,7 +684,7 @@ ca_local_check(gpointer handle, GCancellable *cancellable, GError **error)
 }
 
 static const PvParam ca_local_params[] = {
-	{ "path", PV_PARAM_STRING, NULL, "folder of the CA; made at first use" },
+	{ "path", PV_PARAM_PATH, NULL, "folder of the CA; made at first use" },
 	{ "common-name", PV_PARAM_STRING, "\"Provost CA\"",
 	    "name of the CA; counts when it is made" },
 	{ "key-type", PV_PARAM_CHOICE, "\"rsa-2048\"", "the CA's key; counts when it is made",

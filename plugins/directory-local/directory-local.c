@@ -874,7 +874,7 @@ directory_local_open(const PvValues *values, GError **error)
 }
 
 static const PvParam directory_local_params[] = {
-	{ "path", PV_PARAM_STRING, NULL, "folder of the directory; made at first use" },
+	{ "path", PV_PARAM_PATH, NULL, "folder of the directory; made at first use" },
 	{ "realm", PV_PARAM_STRING, "\"LOCAL\"", "Kerberos realm, in upper case" },
 	{ "domain", PV_PARAM_STRING, "null",
 	    "name before the backslash in DOMAIN\\name; absent: the realm's first part" },
