@@ -117,9 +117,11 @@ wsman_test_is_right(Fixture *f, const FakeHttpRequest *request)
 	g_autofree char *expected = g_compute_checksum_for_string(G_CHECKSUM_MD5, all, -1);
 	if (!g_str_equal(nonce, expected_nonce) || !g_str_equal(response, expected))
 		return FALSE;
-	/* nc rises by one with each use of a nonce */
-	g_assert_cmpuint(g_ascii_strtoull(count, NULL, 16), ==, f->nonce_used + 1);
-	f->nonce_used++;
+	/* nc rises with each use of a nonce; one may be missing where a request met a connection that was closing */
+	guint64 number = g_ascii_strtoull(count, NULL, 16);
+	g_assert_cmpuint(number, >, f->nonce_used);
+	g_assert_true(f->script->close_always || number == f->nonce_used + 1);
+	f->nonce_used = (guint)number;
 	return TRUE;
 }
 
@@ -219,7 +221,7 @@ static gboolean
 wsman_test_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, gpointer data)
 {
 	Fixture *f = data;
-	const Script *s = f->script;
+	const Script *s = g_atomic_pointer_get(&f->script);
 	f->requests++;
 	if (g_str_equal(request->method, "GET")) {
 		g_assert_null(request->authorization);
@@ -264,10 +266,11 @@ wsman_test_start(Fixture *f, const Script *script, const char *const *passwords)
 static void
 wsman_test_clear(Fixture *f)
 {
-	pv_wsman_free(f->wsman);
+	/* the peer's threads end first, so that nothing of theirs is in flight when the session goes */
 	fake_http_free(f->http);
 	if (f->canceller != NULL)
 		g_thread_join(f->canceller);
+	pv_wsman_free(f->wsman);
 	g_clear_object(&f->cancellable);
 }
 
@@ -424,7 +427,7 @@ wsman_test_password_changes(void)
 	g_auto(Fixture) f = { 0 };
 	wsman_test_start(&f, &script_login, passwords_right);
 	wsman_test_expect_get(&f);
-	f.script = &changed;
+	g_atomic_pointer_set(&f.script, &changed);
 	pv_wsman_forget(f.wsman);
 	guint before = fake_http_get_count(f.http);
 	wsman_test_expect_error(&f, PV_ERROR_AUTH, "auth-exhausted: the device took none of 1 credential");

@@ -3,6 +3,7 @@
 
 #include "tests/lib/fake-http.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
@@ -19,7 +20,7 @@ struct FakeAmt {
 	guint next;           /* in order: the row that is due */
 	guint *served;        /* how often each row was */
 	JsonArray *pending;   /* items that the next pull brings; NULL: none. The parser's */
-	GMutex lock;
+	pthread_mutex_t lock;
 	GString *failure;     /* empty: none; the first one only */
 	GPtrArray *asked;     /* of "CLASS METHOD" */
 	guint message;
@@ -362,7 +363,7 @@ fake_amt_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, 
 		return fake_http_reply(connection, 200,
 		    "Server: Intel(R) Active Management Technology 16.1.25\r\n", "");
 	fake_amt_read(request->body, &ask);
-	g_mutex_lock(&fake->lock);
+	pthread_mutex_lock(&fake->lock);
 	g_ptr_array_add(fake->asked, g_strdup_printf("%s %s", ask.class_name, ask.method));
 	gboolean go_on;
 	if (strcmp(ask.method, "Pull") == 0 && fake->pending != NULL) {
@@ -376,7 +377,7 @@ fake_amt_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, 
 		go_on = answer != NULL ? fake_amt_answer(fake, connection, answer, &ask) :
 					 fake_http_reply(connection, 400, NULL, "");
 	}
-	g_mutex_unlock(&fake->lock);
+	pthread_mutex_unlock(&fake->lock);
 	return go_on;
 }
 
@@ -405,7 +406,7 @@ fake_amt_new_from_data(const char *name, const char *json, GError **error)
 	fake->name = g_strdup(name);
 	fake->failure = g_string_new(NULL);
 	fake->asked = g_ptr_array_new_with_free_func(g_free);
-	g_mutex_init(&fake->lock);
+	pthread_mutex_init(&fake->lock, NULL);
 	fake->parser = json_parser_new();
 	if (!json_parser_load_from_data(fake->parser, json, -1, error)) {
 		g_prefix_error(error, "%s: ", name);
@@ -449,7 +450,7 @@ fake_amt_free(FakeAmt *fake)
 	g_free(fake->served);
 	g_string_free(fake->failure, TRUE);
 	g_ptr_array_unref(fake->asked);
-	g_mutex_clear(&fake->lock);
+	pthread_mutex_destroy(&fake->lock);
 	g_free(fake->name);
 	g_free(fake);
 }
@@ -463,11 +464,11 @@ fake_amt_get_port(FakeAmt *fake)
 const char *
 fake_amt_get_failure(FakeAmt *fake)
 {
-	g_mutex_lock(&fake->lock);
+	pthread_mutex_lock(&fake->lock);
 	if (!fake->any_order && fake->next < json_array_get_length(fake->rows))
 		fake_amt_fail(fake, "row %u was never asked for", fake->next + 1);
 	const char *failure = fake->failure->len > 0 ? fake->failure->str : NULL;
-	g_mutex_unlock(&fake->lock);
+	pthread_mutex_unlock(&fake->lock);
 	return failure;
 }
 
@@ -488,13 +489,13 @@ guint
 fake_amt_count(FakeAmt *fake, const char *class_name, const char *method)
 {
 	guint count = 0;
-	g_mutex_lock(&fake->lock);
+	pthread_mutex_lock(&fake->lock);
 	for (guint i = 0; i < fake->asked->len; i++) {
 		g_auto(GStrv) words = g_strsplit(g_ptr_array_index(fake->asked, i), " ", 2);
 		if ((class_name == NULL || strcmp(class_name, words[0]) == 0) &&
 		    (method == NULL || strcmp(method, words[1]) == 0))
 			count++;
 	}
-	g_mutex_unlock(&fake->lock);
+	pthread_mutex_unlock(&fake->lock);
 	return count;
 }
