@@ -15,14 +15,14 @@
 struct FakeAmt {
 	char *name;
 	JsonParser *parser;
-	JsonArray *rows;      /* the parser's */
+	JsonArray *rows; /* the parser's */
 	gboolean any_order;
-	guint next;           /* in order: the row that is due */
-	guint *served;        /* how often each row was */
-	JsonArray *pending;   /* items that the next pull brings; NULL: none. The parser's */
+	guint next; /* in order: the row that is due */
+	guint *served; /* how often each row was */
+	JsonArray *pending; /* items that the next pull brings; NULL: none. The parser's */
 	pthread_mutex_t lock;
-	GString *failure;     /* empty: none; the first one only */
-	GPtrArray *asked;     /* of "CLASS METHOD" */
+	GString *failure; /* empty: none; the first one only */
+	GPtrArray *asked; /* of "CLASS METHOD" */
 	guint message;
 	FakeHttp *http;
 };
@@ -69,8 +69,7 @@ fake_amt_read(const char *body, FakeAsk *ask)
 	ask->method = g_strdup(slash != NULL ? slash + 1 : action);
 }
 
-static void
-fake_amt_fail(FakeAmt *fake, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void fake_amt_fail(FakeAmt *fake, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static void
 fake_amt_fail(FakeAmt *fake, const char *format, ...)
@@ -131,8 +130,8 @@ fake_amt_dup_mismatch(JsonObject *expect, const FakeAsk *ask, const char *body)
 	JsonArray *contains = fake_amt_get_array(expect, "contains");
 	for (guint i = 0; contains != NULL && i < json_array_get_length(contains); i++)
 		if (strstr(body, json_array_get_string_element(contains, i)) == NULL)
-			return g_strdup_printf(
-			    "expected it to contain %s", json_array_get_string_element(contains, i));
+			return g_strdup_printf("expected it to contain %s",
+			    json_array_get_string_element(contains, i));
 	JsonArray *lacks = fake_amt_get_array(expect, "lacks");
 	for (guint i = 0; lacks != NULL && i < json_array_get_length(lacks); i++)
 		if (strstr(body, json_array_get_string_element(lacks, i)) != NULL)
@@ -147,7 +146,8 @@ fake_amt_dup_mismatch(JsonObject *expect, const FakeAsk *ask, const char *body)
 		g_autofree char *selector = g_strdup_printf(
 		    "<w:Selector Name=\"%s\">%s</w:Selector>", (char *)name->data, value);
 		if (strstr(header, selector) == NULL)
-			return g_strdup_printf("expected selector %s=%s", (char *)name->data, value);
+			return g_strdup_printf(
+			    "expected selector %s=%s", (char *)name->data, value);
 	}
 	return NULL;
 }
@@ -168,17 +168,17 @@ fake_amt_find_row(FakeAmt *fake, const FakeAsk *ask, const char *body)
 		gint64 times = json_object_get_int_member_with_default(
 		    row, "times", fake->any_order ? G_MAXUINT : 1);
 		g_autofree char *mismatch =
-		    fake->served[i] >= times ? g_strdup("served often enough") :
-					       fake_amt_dup_mismatch(
-						   fake_amt_get_row(fake, i, "expect"), ask, body);
+		    fake->served[i] >= times
+			? g_strdup("served often enough")
+			: fake_amt_dup_mismatch(fake_amt_get_row(fake, i, "expect"), ask, body);
 		if (mismatch == NULL) {
 			if (++fake->served[i] >= times && !fake->any_order)
 				fake->next = i + 1;
 			return row;
 		}
 		if (!fake->any_order) {
-			fake_amt_fail(fake, "row %u: %s, got %s %s: %s", i + 1, mismatch, ask->class_name,
-			    ask->method, body);
+			fake_amt_fail(fake, "row %u: %s, got %s %s: %s", i + 1, mismatch,
+			    ask->class_name, ask->method, body);
 			return NULL;
 		}
 	}
@@ -223,7 +223,8 @@ fake_amt_write_property(GString *out, const char *prefix, const char *name, Json
 	if (JSON_NODE_HOLDS_ARRAY(node)) {
 		JsonArray *values = json_node_get_array(node);
 		for (guint i = 0; i < json_array_get_length(values); i++)
-			fake_amt_write_property(out, prefix, name, json_array_get_element(values, i));
+			fake_amt_write_property(
+			    out, prefix, name, json_array_get_element(values, i));
 		return;
 	}
 	g_string_append_printf(out, "<%s:%s>", prefix, name);
@@ -261,8 +262,8 @@ fake_amt_write_item(GString *out, JsonObject *item, const FakeAsk *ask)
 		class_name = ask->class_name;
 	g_autoptr(GString) element = g_string_new(NULL);
 	fake_amt_write_element(element, "i", class_name, "", properties);
-	g_autofree char *declared = g_strdup_printf(
-	    " xmlns:i=\"%s%s\"", fake_amt_get_base(class_name), class_name);
+	g_autofree char *declared =
+	    g_strdup_printf(" xmlns:i=\"%s%s\"", fake_amt_get_base(class_name), class_name);
 	g_string_insert(element, (gssize)strlen("<i:") + (gssize)strlen(class_name), declared);
 	g_string_append(out, element->str);
 }
@@ -281,8 +282,10 @@ fake_amt_write_fault(GString *out, const char *subcode, const char *text)
 {
 	g_autofree char *reason = g_markup_escape_text(text != NULL ? text : subcode, -1);
 	g_string_append_printf(out,
-	    "<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:%s</a:Value></a:Subcode>"
-	    "</a:Code><a:Reason><a:Text xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
+	    "<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:%s</a:Value></"
+	    "a:Subcode>"
+	    "</a:Code><a:Reason><a:Text "
+	    "xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
 	    subcode, reason);
 }
 
@@ -303,8 +306,9 @@ fake_amt_write_answer(FakeAmt *fake, GString *out, JsonObject *answer, const Fak
 		fake_amt_write_element(
 		    out, "g", ask->method, "_OUTPUT", fake_amt_get_object(answer, "output"));
 	} else if (json_object_has_member(answer, "return")) {
-		g_string_append_printf(out, "<g:%s_OUTPUT><g:ReturnValue>%" G_GINT64_FORMAT
-					    "</g:ReturnValue></g:%s_OUTPUT>",
+		g_string_append_printf(out,
+		    "<g:%s_OUTPUT><g:ReturnValue>%" G_GINT64_FORMAT
+		    "</g:ReturnValue></g:%s_OUTPUT>",
 		    ask->method, json_object_get_int_member(answer, "return"), ask->method);
 	} else if (fake_amt_get_object(answer, "epr") != NULL) {
 		g_string_append(out, "<d:ResourceCreated>");
@@ -312,24 +316,28 @@ fake_amt_write_answer(FakeAmt *fake, GString *out, JsonObject *answer, const Fak
 		g_string_append(out, "</d:ResourceCreated>");
 	} else if (fake_amt_get_array(answer, "items") != NULL) {
 		fake->pending = fake_amt_get_array(answer, "items");
-		g_string_append(out,
-		    "<e:EnumerateResponse><e:EnumerationContext>01000000-0000-0000-0000-000000000000"
-		    "</e:EnumerationContext></e:EnumerateResponse>");
+		g_string_append(out, "<e:EnumerateResponse><e:EnumerationContext>01000000-0000-"
+				     "0000-0000-000000000000"
+				     "</e:EnumerationContext></e:EnumerateResponse>");
 	}
 }
 
 /* the header as firmware writes it */
 static gboolean
-fake_amt_send(FakeAmt *fake, FakeHttpConnection *connection, guint status, const FakeAsk *ask, const char *content)
+fake_amt_send(FakeAmt *fake, FakeHttpConnection *connection, guint status, const FakeAsk *ask,
+    const char *content)
 {
 	g_autofree char *text = g_strdup_printf(
-	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope xmlns:a=\"http://www.w3.org/2003/05/soap-envelope\""
+	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope "
+	    "xmlns:a=\"http://www.w3.org/2003/05/soap-envelope\""
 	    " xmlns:b=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\""
 	    " xmlns:c=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\" xmlns:d=\"" FAKE_TRANSFER
 	    "\" xmlns:e=\"" FAKE_ENUMERATION "\" xmlns:g=\"%s\""
 	    " xmlns:h=\"http://schemas.dmtf.org/wbem/wscim/1/common\""
-	    " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><a:Header><b:To>" FAKE_ANONYMOUS
-	    "</b:To><b:RelatesTo>%s</b:RelatesTo><b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID>"
+	    " xmlns:xsi=\"http://www.w3.org/2001/"
+	    "XMLSchema-instance\"><a:Header><b:To>" FAKE_ANONYMOUS
+	    "</b:To><b:RelatesTo>%s</b:RelatesTo><b:MessageID>uuid:00000000-8086-8086-8086-%012X</"
+	    "b:MessageID>"
 	    "<c:ResourceURI>%s</c:ResourceURI></a:Header><a:Body>%s</a:Body></a:Envelope>",
 	    ask->uri, ask->message_id, ++fake->message, ask->uri, content);
 	return fake_http_reply(connection, status,
@@ -339,13 +347,14 @@ fake_amt_send(FakeAmt *fake, FakeHttpConnection *connection, guint status, const
 }
 
 static gboolean
-fake_amt_answer(FakeAmt *fake, FakeHttpConnection *connection, JsonObject *answer, const FakeAsk *ask)
+fake_amt_answer(
+    FakeAmt *fake, FakeHttpConnection *connection, JsonObject *answer, const FakeAsk *ask)
 {
 	gboolean close = json_object_get_boolean_member_with_default(answer, "close", FALSE);
 	if (close && json_object_get_size(answer) == 1)
 		return FALSE;
-	gint64 status = json_object_get_int_member_with_default(answer, "status",
-	    json_object_has_member(answer, "fault") ? 400 : 200);
+	gint64 status = json_object_get_int_member_with_default(
+	    answer, "status", json_object_has_member(answer, "fault") ? 400 : 200);
 	if (json_object_has_member(answer, "status") && !json_object_has_member(answer, "body") &&
 	    !json_object_has_member(answer, "fault"))
 		return fake_http_reply(connection, (guint)status, NULL, "") && !close;
@@ -374,8 +383,8 @@ fake_amt_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, 
 		JsonObject *row = fake_amt_find_row(fake, &ask, request->body);
 		JsonObject *answer = fake_amt_get_object(row, "answer");
 		/* a request that nobody expected is refused for good, so that the test ends soon */
-		go_on = answer != NULL ? fake_amt_answer(fake, connection, answer, &ask) :
-					 fake_http_reply(connection, 400, NULL, "");
+		go_on = answer != NULL ? fake_amt_answer(fake, connection, answer, &ask)
+				       : fake_http_reply(connection, 400, NULL, "");
 	}
 	pthread_mutex_unlock(&fake->lock);
 	return go_on;
@@ -421,7 +430,8 @@ fake_amt_new_from_data(const char *name, const char *json, GError **error)
 		    g_strcmp0(fake_amt_get_member(json_node_get_object(root), "order"), "any") == 0;
 	}
 	if (fake->rows == NULL) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s: there is no array of rows", name);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+		    "%s: there is no array of rows", name);
 		return NULL;
 	}
 	if (!fake_amt_check_rows(fake, error))

@@ -25,9 +25,9 @@ struct FakeHttp {
 	FakeHttpHandler handler;
 	gpointer data;
 	GThread *acceptor;
-	GPtrArray *threads;   /* of GThread, joined at the end; acceptor's until then */
-	pthread_mutex_t lock;          /* requests, connections; held while the handler runs */
-	GPtrArray *requests;  /* of FakeHttpRequest */
+	GPtrArray *threads; /* of GThread, joined at the end; acceptor's until then */
+	pthread_mutex_t lock; /* requests, connections; held while the handler runs */
+	GPtrArray *requests; /* of FakeHttpRequest */
 	guint connections;
 };
 
@@ -69,9 +69,8 @@ fake_http_read(FakeHttpConnection *connection)
 	if ((connection->ssl == NULL || SSL_pending(connection->ssl) == 0) &&
 	    !fake_http_wait(connection, -1))
 		return 0;
-	gssize length = connection->ssl != NULL ?
-	    SSL_read(connection->ssl, buffer, sizeof buffer) :
-	    recv(connection->fd, buffer, sizeof buffer, 0);
+	gssize length = connection->ssl != NULL ? SSL_read(connection->ssl, buffer, sizeof buffer)
+						: recv(connection->fd, buffer, sizeof buffer, 0);
 	if (length > 0)
 		g_string_append_len(connection->input, buffer, length);
 	return length;
@@ -83,9 +82,9 @@ fake_http_send(FakeHttpConnection *connection, const void *data, gssize length)
 	const char *at = data;
 	gsize left = length < 0 ? strlen(data) : (gsize)length;
 	while (left > 0) {
-		gssize sent = connection->ssl != NULL ?
-		    SSL_write(connection->ssl, at, (int)left) :
-		    send(connection->fd, at, left, MSG_NOSIGNAL);
+		gssize sent = connection->ssl != NULL
+				  ? SSL_write(connection->ssl, at, (int)left)
+				  : send(connection->fd, at, left, MSG_NOSIGNAL);
 		if (sent <= 0)
 			return FALSE;
 		at += sent;
@@ -97,10 +96,10 @@ fake_http_send(FakeHttpConnection *connection, const void *data, gssize length)
 gboolean
 fake_http_reply(FakeHttpConnection *connection, guint status, const char *headers, const char *body)
 {
-	g_autofree char *text = g_strdup_printf("HTTP/1.1 %u X\r\n%sContent-Length: %" G_GSIZE_FORMAT
-						"\r\n\r\n%s",
-	    status, headers != NULL ? headers : "", body != NULL ? strlen(body) : 0,
-	    body != NULL ? body : "");
+	g_autofree char *text =
+	    g_strdup_printf("HTTP/1.1 %u X\r\n%sContent-Length: %" G_GSIZE_FORMAT "\r\n\r\n%s",
+		status, headers != NULL ? headers : "", body != NULL ? strlen(body) : 0,
+		body != NULL ? body : "");
 	return fake_http_send(connection, text, -1);
 }
 
@@ -225,7 +224,8 @@ fake_http_accept(gpointer data)
 		pthread_mutex_lock(&http->lock);
 		connection->number = http->connections++;
 		pthread_mutex_unlock(&http->lock);
-		g_ptr_array_add(http->threads, g_thread_new("fake-connection", fake_http_serve, connection));
+		g_ptr_array_add(
+		    http->threads, g_thread_new("fake-connection", fake_http_serve, connection));
 	}
 }
 
