@@ -20,13 +20,14 @@ digest_test_dup(const char *header, const char *name)
 	const char *at = strstr(header, key);
 	g_assert_nonnull(at);
 	at += strlen(key);
-	return *at == '"' ? g_strndup(at + 1, strcspn(at + 1, "\"")) : g_strndup(at, strcspn(at, ","));
+	return *at == '"' ? g_strndup(at + 1, strcspn(at + 1, "\""))
+			  : g_strndup(at, strcspn(at, ","));
 }
 
 /* one answer's "response". (transfer full) */
 static char *
-digest_test_answer(const char *challenge_text, const char *user, const char *password, const char *cnonce,
-    const char *method, const char *uri, const char *body)
+digest_test_answer(const char *challenge_text, const char *user, const char *password,
+    const char *cnonce, const char *method, const char *uri, const char *body)
 {
 	g_autoptr(PvDigestChallenge) challenge = digest_test_parse(challenge_text, NULL);
 	g_assert_nonnull(challenge);
@@ -43,16 +44,19 @@ static void
 digest_test_vectors(void)
 {
 	/* RFC 2617, section 3.5 */
-	g_autofree char *rfc2617 = digest_test_answer("Digest realm=\"testrealm@host.com\", qop=\"auth\", "
-						       "nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", "
-						       "opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"",
-	    "Mufasa", "Circle Of Life", "0a4f113b", "GET", "/dir/index.html", "");
+	g_autofree char *rfc2617 =
+	    digest_test_answer("Digest realm=\"testrealm@host.com\", qop=\"auth\", "
+			       "nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", "
+			       "opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"",
+		"Mufasa", "Circle Of Life", "0a4f113b", "GET", "/dir/index.html", "");
 	g_assert_cmpstr(rfc2617, ==, "6629fae49393a05397450978507c4ef1");
 	/* RFC 7616, section 3.9.1 */
-	g_autofree char *rfc7616 = digest_test_answer("Digest realm=\"http-auth@example.org\", qop=\"auth\", algorithm=MD5, "
-						       "nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", "
-						       "opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"",
-	    "Mufasa", "Circle of Life", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", "GET", "/dir/index.html", "");
+	g_autofree char *rfc7616 = digest_test_answer(
+	    "Digest realm=\"http-auth@example.org\", qop=\"auth\", algorithm=MD5, "
+	    "nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", "
+	    "opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"",
+	    "Mufasa", "Circle of Life", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", "GET",
+	    "/dir/index.html", "");
 	g_assert_cmpstr(rfc7616, ==, "8ca523f5e9506fed4657c9700eebdbec");
 }
 
@@ -60,7 +64,8 @@ digest_test_vectors(void)
 static void
 digest_test_forms(void)
 {
-	static const char challenge[] = "Digest realm=\"Digest:F3EB554784E729164447A89F60B641C5\",nonce=\"abc\"";
+	static const char challenge[] =
+	    "Digest realm=\"Digest:F3EB554784E729164447A89F60B641C5\",nonce=\"abc\"";
 	g_autofree char *ha1 = g_compute_checksum_for_string(
 	    G_CHECKSUM_MD5, "admin:Digest:F3EB554784E729164447A89F60B641C5:P@ssw0rd1", -1);
 	g_assert_cmpstr(ha1, ==, "34db01fd620dc58670325d2951881bfc");
@@ -69,7 +74,8 @@ digest_test_forms(void)
 	g_autofree char *a2_int = g_strdup_printf("POST:/wsman:%s", body);
 	g_autofree char *ha2_int = g_compute_checksum_for_string(G_CHECKSUM_MD5, a2_int, -1);
 	g_autofree char *a1_session = g_strdup_printf("%s:abc:c0", ha1);
-	g_autofree char *ha1_session = g_compute_checksum_for_string(G_CHECKSUM_MD5, a1_session, -1);
+	g_autofree char *ha1_session =
+	    g_compute_checksum_for_string(G_CHECKSUM_MD5, a1_session, -1);
 	const struct {
 		const char *more;
 		const char *ha1;
@@ -84,8 +90,10 @@ digest_test_forms(void)
 	};
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autofree char *text = g_strconcat(challenge, rows[i].more, NULL);
-		g_autofree char *joined = g_strdup_printf("%s:%s:%s", rows[i].ha1, rows[i].middle, rows[i].ha2);
-		g_autofree char *expected = g_compute_checksum_for_string(G_CHECKSUM_MD5, joined, -1);
+		g_autofree char *joined =
+		    g_strdup_printf("%s:%s:%s", rows[i].ha1, rows[i].middle, rows[i].ha2);
+		g_autofree char *expected =
+		    g_compute_checksum_for_string(G_CHECKSUM_MD5, joined, -1);
 		g_autofree char *response =
 		    digest_test_answer(text, "admin", "P@ssw0rd1", "c0", "POST", "/wsman", "<x/>");
 		g_assert_cmpstr(response, ==, expected);
@@ -103,15 +111,23 @@ digest_test_challenges(void)
 		gboolean stale;
 	} rows[] = {
 		/* as recorded from AMT 15: a blank after the first comma only */
-		{ "Digest realm=\"Digest:AB\", nonce=\"n1\",stale=\"false\",qop=\"auth\"", "Digest:AB", "n1", PV_DIGEST_QOP_AUTH, FALSE },
-		{ "digest  REALM = \"r\" ,\tnonce = \"n\" , STALE = TRUE", "r", "n", PV_DIGEST_QOP_NONE, TRUE },
+		{ "Digest realm=\"Digest:AB\", nonce=\"n1\",stale=\"false\",qop=\"auth\"",
+		    "Digest:AB", "n1", PV_DIGEST_QOP_AUTH, FALSE },
+		{ "digest  REALM = \"r\" ,\tnonce = \"n\" , STALE = TRUE", "r", "n",
+		    PV_DIGEST_QOP_NONE, TRUE },
 		{ "Digest realm=r,nonce=n,qop=auth", "r", "n", PV_DIGEST_QOP_AUTH, FALSE },
-		{ "Digest nonce=\"n\",,, realm=\"a \\\"b\\\" c\", unknown=7, qop=\"auth-int\"", "a \"b\" c", "n", PV_DIGEST_QOP_AUTH_INT, FALSE },
+		{ "Digest nonce=\"n\",,, realm=\"a \\\"b\\\" c\", unknown=7, qop=\"auth-int\"",
+		    "a \"b\" c", "n", PV_DIGEST_QOP_AUTH_INT, FALSE },
 		{ "Digest realm=\"r\", nonce=\"n", "r", "n", PV_DIGEST_QOP_NONE, FALSE },
-		{ "Digest realm=\"a,b=c\", nonce=\"n\", qop=\"other, auth\"", "a,b=c", "n", PV_DIGEST_QOP_AUTH, FALSE },
-		{ "Negotiate, Digest realm=\"r\", nonce=\"n\", Basic realm=\"x\"", "r", "n", PV_DIGEST_QOP_NONE, FALSE },
-		{ "Negotiate YII==, Basic realm=\"x\", Digest nonce=n", "", "n", PV_DIGEST_QOP_NONE, FALSE },
-		{ "Digest realm=\"s\", nonce=\"m\", algorithm=SHA-256, Digest realm=\"r\", nonce=\"n\", algorithm=md5", "r", "n", PV_DIGEST_QOP_NONE, FALSE },
+		{ "Digest realm=\"a,b=c\", nonce=\"n\", qop=\"other, auth\"", "a,b=c", "n",
+		    PV_DIGEST_QOP_AUTH, FALSE },
+		{ "Negotiate, Digest realm=\"r\", nonce=\"n\", Basic realm=\"x\"", "r", "n",
+		    PV_DIGEST_QOP_NONE, FALSE },
+		{ "Negotiate YII==, Basic realm=\"x\", Digest nonce=n", "", "n", PV_DIGEST_QOP_NONE,
+		    FALSE },
+		{ "Digest realm=\"s\", nonce=\"m\", algorithm=SHA-256, Digest realm=\"r\", "
+		  "nonce=\"n\", algorithm=md5",
+		    "r", "n", PV_DIGEST_QOP_NONE, FALSE },
 	};
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autoptr(GError) error = NULL;
@@ -158,8 +174,10 @@ digest_test_counter(void)
 {
 	g_autoptr(PvDigest) digest = pv_digest_new();
 	g_autoptr(PvSecret) secret = pv_secret_new("x", -1);
-	g_autoptr(PvDigestChallenge) first = digest_test_parse("Digest realm=r, nonce=n1, qop=auth, opaque=\"o\"", NULL);
-	g_autoptr(PvDigestChallenge) second = digest_test_parse("Digest realm=r, nonce=n2, qop=auth", NULL);
+	g_autoptr(PvDigestChallenge) first =
+	    digest_test_parse("Digest realm=r, nonce=n1, qop=auth, opaque=\"o\"", NULL);
+	g_autoptr(PvDigestChallenge) second =
+	    digest_test_parse("Digest realm=r, nonce=n2, qop=auth", NULL);
 	static const char *const expected[] = { "00000001", "00000002", "00000003", "00000001" };
 	g_autofree char *cnonce = NULL;
 	g_assert_true(pv_digest_login(digest, first, "u\"v", secret, NULL));
@@ -175,7 +193,8 @@ digest_test_counter(void)
 		g_assert_cmpstr(count, ==, expected[i]);
 		g_assert_true(cnonce == NULL || g_str_equal(cnonce, now));
 		g_assert_cmpuint(strlen(now), >=, 16);
-		g_assert_true(g_str_has_prefix(header->str, "Digest username=\"u\\\"v\", realm=\"r\""));
+		g_assert_true(
+		    g_str_has_prefix(header->str, "Digest username=\"u\\\"v\", realm=\"r\""));
 		g_assert_cmpint(strstr(header->str, "opaque=\"o\"") != NULL, ==, i < 3);
 		g_free(cnonce);
 		cnonce = g_steal_pointer(&now);

@@ -8,7 +8,7 @@
 #include <openssl/rand.h>
 
 #define DIGEST_MAX_VALUE 1024 /* bytes of a realm, nonce or opaque */
-#define DIGEST_HEX 33         /* an MD5 in hex, with NUL */
+#define DIGEST_HEX 33 /* an MD5 in hex, with NUL */
 
 /* ---- the challenge ---- */
 
@@ -24,7 +24,7 @@ digest_token_length(const char *at)
 {
 	gsize length = 0;
 	while (g_ascii_isalnum(at[length]) ||
-	    (at[length] != '\0' && strchr("!#$%&'*+-.^_`|~", at[length]) != NULL))
+	       (at[length] != '\0' && strchr("!#$%&'*+-.^_`|~", at[length]) != NULL))
 		length++;
 	return length;
 }
@@ -173,11 +173,13 @@ pv_digest_challenge_parse(const char *const *values, GError **error)
 	g_autoptr(PvDigestChallenge) challenge = draft.challenge;
 	if (!found && digest_seen) {
 		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-		    "log in: the device's Digest challenge has no nonce or asks for an unknown algorithm or qop");
+		    "log in: the device's Digest challenge has no nonce or asks for an unknown "
+		    "algorithm or qop");
 		return NULL;
 	}
 	if (!found) {
-		g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "log in: the device offers no Digest (it offers: %s)",
+		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
+		    "log in: the device offers no Digest (it offers: %s)",
 		    offered->len > 0 ? offered->str : "nothing");
 		return NULL;
 	}
@@ -186,7 +188,8 @@ pv_digest_challenge_parse(const char *const *values, GError **error)
 	if (!digest_is_sane(challenge->realm) || !digest_is_sane(challenge->nonce) ||
 	    !digest_is_sane(challenge->opaque)) {
 		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-		    "log in: the device's Digest challenge is too long or holds control characters");
+		    "log in: the device's Digest challenge is too long or holds control "
+		    "characters");
 		return NULL;
 	}
 	return g_steal_pointer(&challenge);
@@ -266,7 +269,8 @@ digest_to_hex(char *hex, const guchar *bytes, gsize length)
 static gboolean
 digest_fail(GError **error)
 {
-	g_set_error(error, PV_ERROR, PV_ERROR_FAILED, "log in: this system's OpenSSL offers no MD5");
+	g_set_error(
+	    error, PV_ERROR, PV_ERROR_FAILED, "log in: this system's OpenSSL offers no MD5");
 	return FALSE;
 }
 
@@ -280,8 +284,8 @@ static gboolean
 digest_hash(PvDigest *digest, char *hex, const DigestPart *parts, gsize count, GError **error)
 {
 	guchar bytes[EVP_MAX_MD_SIZE];
-	gboolean ok = digest->md5 != NULL &&
-	    EVP_DigestInit_ex2(digest->context, digest->md5, NULL) == 1;
+	gboolean ok =
+	    digest->md5 != NULL && EVP_DigestInit_ex2(digest->context, digest->md5, NULL) == 1;
 	for (gsize i = 0; ok && i < count; i++)
 		ok = EVP_DigestUpdate(digest->context, parts[i].data, parts[i].length) == 1;
 	if (!ok || EVP_DigestFinal_ex(digest->context, bytes, NULL) != 1)
@@ -302,8 +306,8 @@ digest_hash_joined(PvDigest *digest, char *hex, GError **error, const char *firs
 	for (const char *part = first; part != NULL && count + 2 <= G_N_ELEMENTS(parts);
 	     part = va_arg(list, const char *)) {
 		if (count > 0)
-			parts[count++] = (DigestPart){ ":", 1 };
-		parts[count++] = (DigestPart){ part, strlen(part) };
+			parts[count++] = (DigestPart) { ":", 1 };
+		parts[count++] = (DigestPart) { part, strlen(part) };
 	}
 	va_end(list);
 	return digest_hash(digest, hex, parts, count, error);
@@ -326,8 +330,8 @@ digest_hash_user(PvDigest *digest, PvSecret *password, GError **error)
 		return FALSE;
 	if (!digest->challenge.session)
 		return TRUE;
-	return digest_hash_joined(digest, digest->ha1, error, digest->ha1, digest->challenge.nonce,
-	    digest->cnonce, NULL);
+	return digest_hash_joined(
+	    digest, digest->ha1, error, digest->ha1, digest->challenge.nonce, digest->cnonce, NULL);
 }
 
 static gboolean
@@ -359,7 +363,7 @@ pv_digest_login(PvDigest *digest, const PvDigestChallenge *challenge, const char
 	if (g_strcmp0(digest->challenge.nonce, challenge->nonce) != 0)
 		digest->count = 0;
 	digest_forget(digest);
-	digest->challenge = (PvDigestChallenge){ .realm = g_strdup(challenge->realm),
+	digest->challenge = (PvDigestChallenge) { .realm = g_strdup(challenge->realm),
 		.nonce = g_strdup(challenge->nonce),
 		.opaque = g_strdup(challenge->opaque),
 		.qop = challenge->qop,
@@ -401,7 +405,7 @@ pv_digest_answer(PvDigest *digest, GString *out, const char *method, const char 
 	if (challenge->qop == PV_DIGEST_QOP_AUTH_INT) {
 		const DigestPart part = { body, length_bytes };
 		ok = digest_hash(digest, body_hex, &part, 1, error) &&
-		    digest_hash_joined(digest, ha2, error, method, uri, body_hex, NULL);
+		     digest_hash_joined(digest, ha2, error, method, uri, body_hex, NULL);
 	} else {
 		ok = digest_hash_joined(digest, ha2, error, method, uri, NULL);
 	}

@@ -17,16 +17,17 @@ hello_read16(const guint8 *data)
 static guint32
 hello_read32(const guint8 *data)
 {
-	return (guint32)data[0] | (guint32)data[1] << 8 | (guint32)data[2] << 16 | (guint32)data[3] << 24;
+	return (guint32)data[0] | (guint32)data[1] << 8 | (guint32)data[2] << 16 |
+	       (guint32)data[3] << 24;
 }
 
 /* SMBIOS byte order: the first three fields are little-endian */
 static void
 hello_format_uuid(char *out, gsize size, const guint8 *data)
 {
-	g_snprintf(out, size, "%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x", hello_read32(data),
-	    hello_read16(data + 4), hello_read16(data + 6), data[8], data[9], data[10], data[11],
-	    data[12], data[13], data[14], data[15]);
+	g_snprintf(out, size, "%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+	    hello_read32(data), hello_read16(data + 4), hello_read16(data + 6), data[8], data[9],
+	    data[10], data[11], data[12], data[13], data[14], data[15]);
 }
 
 static gboolean
@@ -34,7 +35,8 @@ hello_read_pid(PvHello *hello, const guint8 *data, gsize length_bytes, GError **
 {
 	if (length_bytes != HELLO_PID) {
 		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-		    "read hello: version 2 needs a PID of 8 bytes, found %" G_GSIZE_FORMAT, length_bytes);
+		    "read hello: version 2 needs a PID of 8 bytes, found %" G_GSIZE_FORMAT,
+		    length_bytes);
 		return FALSE;
 	}
 	for (guint i = 0; i < HELLO_PID; i++) {
@@ -51,14 +53,16 @@ hello_read_pid(PvHello *hello, const guint8 *data, gsize length_bytes, GError **
 static gboolean
 hello_is_hash(guint8 type, guint8 length)
 {
-	return (type == 1 && length == 20) || (type == 2 && length == 32) || (type == 3 && length == 48);
+	return (type == 1 && length == 20) || (type == 2 && length == 32) ||
+	       (type == 3 && length == 48);
 }
 
 static gboolean
 hello_read_hashes(PvHello *hello, const guint8 *data, gsize length_bytes, GError **error)
 {
 	if (length_bytes < 1) {
-		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "read hello: it ends before the hash count");
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "read hello: it ends before the hash count");
 		return FALSE;
 	}
 	guint count = data[0];
@@ -72,7 +76,8 @@ hello_read_hashes(PvHello *hello, const guint8 *data, gsize length_bytes, GError
 		PvRootHash hash = { .type = data[at], .length = data[at + 1] };
 		if (!hello_is_hash(hash.type, hash.length)) {
 			g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-			    "read hello: root hash %u has type %u and %u bytes", i + 1, hash.type, hash.length);
+			    "read hello: root hash %u has type %u and %u bytes", i + 1, hash.type,
+			    hash.length);
 			return FALSE;
 		}
 		memcpy(hash.hash, data + at + 2, hash.length);
@@ -115,8 +120,8 @@ pv_hello_parse(const guint8 *data, gsize length_bytes, GError **error)
 	hello->hashes = g_array_new(FALSE, FALSE, sizeof(PvRootHash));
 	const guint8 *rest = data + HELLO_HEADER;
 	gsize left = length_bytes - HELLO_HEADER;
-	if (!(version == 2 ? hello_read_pid(hello, rest, left, error) :
-			     hello_read_hashes(hello, rest, left, error)))
+	if (!(version == 2 ? hello_read_pid(hello, rest, left, error)
+			   : hello_read_hashes(hello, rest, left, error)))
 		return NULL;
 	return g_steal_pointer(&hello);
 }

@@ -17,7 +17,8 @@ instance_test_order(void)
 	pv_instance_set(instance, "HostName", "pc1");
 	pv_instance_set(instance, "DomainName", "example.org");
 
-	static const char *const expected[] = { "DomainName", "HostName", "WsmanOnlyMode", "localThing" };
+	static const char *const expected[] = { "DomainName", "HostName", "WsmanOnlyMode",
+		"localThing" };
 	g_assert_cmpuint(pv_instance_get_length(instance), ==, G_N_ELEMENTS(expected));
 	for (guint i = 0; i < G_N_ELEMENTS(expected); i++)
 		g_assert_cmpstr(pv_instance_get_property(instance, i)->name, ==, expected[i]);
@@ -76,8 +77,9 @@ instance_test_bytes(void)
 	static const struct {
 		const char *text;
 		gboolean good;
-	} rows[] = { { "AAEC", TRUE }, { "AAE=", TRUE }, { " AAE\n= ", TRUE }, { "", TRUE }, { "A", FALSE },
-		{ "AA=A", FALSE }, { "AAE", FALSE }, { "AA*=", FALSE }, { "A===", FALSE } };
+	} rows[] = { { "AAEC", TRUE }, { "AAE=", TRUE }, { " AAE\n= ", TRUE }, { "", TRUE },
+		{ "A", FALSE }, { "AA=A", FALSE }, { "AAE", FALSE }, { "AA*=", FALSE },
+		{ "A===", FALSE } };
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autoptr(PvInstance) instance = pv_instance_new("X");
 		g_autoptr(GError) error = NULL;
@@ -99,9 +101,11 @@ instance_test_bytes(void)
 static void
 instance_test_dup(void)
 {
-	g_autoptr(PvEpr) inner = pv_epr_new("AMT_PublicKeyCertificate", PV_SELECT("InstanceID", "c0"));
+	g_autoptr(PvEpr) inner =
+	    pv_epr_new("AMT_PublicKeyCertificate", PV_SELECT("InstanceID", "c0"));
 	g_autoptr(PvEpr) outer = pv_epr_new("AMT_TLSCredentialContext", NULL);
-	pv_epr_take(outer, (PvEprSelector){ .name = g_strdup("ElementInContext"), .epr = pv_epr_dup(inner) });
+	pv_epr_take(outer,
+	    (PvEprSelector) { .name = g_strdup("ElementInContext"), .epr = pv_epr_dup(inner) });
 	g_autoptr(PvInstance) child = pv_instance_new("CIM_WiFiEndpointSettings");
 	pv_instance_add(child, "SSID", "corp");
 	g_autoptr(PvInstance) instance = pv_instance_new("X");
@@ -113,15 +117,18 @@ instance_test_dup(void)
 
 	g_assert_cmpstr(pv_instance_get_class(copy), ==, "X");
 	g_assert_cmpstr(pv_instance_get_selectors(copy)[0].value, ==, "x0");
-	g_assert_cmpstr(pv_instance_get(pv_instance_get_embedded(copy, "Settings"), "SSID"), ==, "corp");
+	g_assert_cmpstr(
+	    pv_instance_get(pv_instance_get_embedded(copy, "Settings"), "SSID"), ==, "corp");
 	const PvEpr *reference = pv_instance_get_epr(copy, "Reference");
 	g_assert_cmpstr(pv_epr_get_class(reference), ==, "AMT_TLSCredentialContext");
 	g_assert_null(pv_epr_get_selector(reference, "ElementInContext"));
-	g_assert_cmpstr(pv_epr_get_selector(pv_epr_get_nth(reference, 0)->epr, "InstanceID"), ==, "c0");
+	g_assert_cmpstr(
+	    pv_epr_get_selector(pv_epr_get_nth(reference, 0)->epr, "InstanceID"), ==, "c0");
 	g_assert_null(pv_instance_get(copy, "Reference"));
 
 	pv_instance_set_epr(copy, "Reference", inner);
-	g_assert_cmpstr(pv_epr_get_class(pv_instance_get_epr(copy, "Reference")), ==, "AMT_PublicKeyCertificate");
+	g_assert_cmpstr(pv_epr_get_class(pv_instance_get_epr(copy, "Reference")), ==,
+	    "AMT_PublicKeyCertificate");
 	g_assert_cmpuint(pv_instance_get_length(copy), ==, 2);
 }
 

@@ -12,7 +12,7 @@ struct PvEpr {
 
 struct PvInstance {
 	char *class_name;
-	GArray *properties;    /* of PvProperty, in the order of the wire */
+	GArray *properties; /* of PvProperty, in the order of the wire */
 	PvSelector *selectors; /* what it was got with, strings owned; NULL: not got */
 };
 
@@ -33,7 +33,7 @@ pv_epr_new(const char *class_name, const PvSelector *selectors)
 	epr->selectors = g_array_new(FALSE, FALSE, sizeof(PvEprSelector));
 	g_array_set_clear_func(epr->selectors, instance_selector_clear);
 	for (; selectors != NULL && selectors->name != NULL; selectors++)
-		pv_epr_take(epr, (PvEprSelector){ .name = g_strdup(selectors->name),
+		pv_epr_take(epr, (PvEprSelector) { .name = g_strdup(selectors->name),
 				     .value = g_strdup(selectors->value) });
 	return epr;
 }
@@ -44,10 +44,10 @@ pv_epr_dup(const PvEpr *epr)
 	PvEpr *copy = pv_epr_new(epr->class_name, NULL);
 	for (guint i = 0; i < epr->selectors->len; i++) {
 		const PvEprSelector *selector = pv_epr_get_nth(epr, i);
-		pv_epr_take(copy,
-		    (PvEprSelector){ .name = g_strdup(selector->name),
-			.value = g_strdup(selector->value),
-			.epr = selector->epr != NULL ? pv_epr_dup(selector->epr) : NULL });
+		pv_epr_take(
+		    copy, (PvEprSelector) { .name = g_strdup(selector->name),
+			      .value = g_strdup(selector->value),
+			      .epr = selector->epr != NULL ? pv_epr_dup(selector->epr) : NULL });
 	}
 	return copy;
 }
@@ -124,13 +124,12 @@ pv_instance_dup(const PvInstance *instance)
 	for (guint i = 0; i < instance->properties->len; i++) {
 		const PvProperty *property = pv_instance_get_property(instance, i);
 		pv_instance_take(copy,
-		    (PvProperty){ .name = g_strdup(property->name),
+		    (PvProperty) { .name = g_strdup(property->name),
 			.text = g_strdup(property->text),
 			.is_datetime = property->is_datetime,
 			.epr = property->epr != NULL ? pv_epr_dup(property->epr) : NULL,
-			.embedded = property->embedded != NULL ?
-			    pv_instance_dup(property->embedded) :
-			    NULL });
+			.embedded = property->embedded != NULL ? pv_instance_dup(property->embedded)
+							       : NULL });
 	}
 	pv_instance_set_selectors(copy, instance->selectors);
 	return copy;
@@ -297,13 +296,13 @@ pv_instance_dup_bytes(const PvInstance *instance, const char *name, GError **err
 {
 	const char *text = pv_instance_get(instance, name);
 	if (text == NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "read %s.%s: the property is absent",
-		    instance->class_name, name);
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "read %s.%s: the property is absent", instance->class_name, name);
 		return NULL;
 	}
 	if (!instance_is_base64(text)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "read %s.%s: the value is no base64",
-		    instance->class_name, name);
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "read %s.%s: the value is no base64", instance->class_name, name);
 		return NULL;
 	}
 	gsize length = 0;
@@ -355,7 +354,7 @@ pv_instance_set_array(PvInstance *instance, const char *name, const char *const 
 	guint place = instance_cut(instance, key);
 	for (guint i = 0; copies != NULL && copies[i] != NULL; i++)
 		instance_insert(instance, place + i,
-		    (PvProperty){ .name = g_strdup(key), .text = g_strdup(copies[i]) });
+		    (PvProperty) { .name = g_strdup(key), .text = g_strdup(copies[i]) });
 }
 
 void
@@ -369,34 +368,32 @@ void
 pv_instance_add(PvInstance *instance, const char *name, const char *value)
 {
 	pv_instance_take(instance,
-	    (PvProperty){ .name = g_strdup(name), .text = g_strdup(value != NULL ? value : "") });
+	    (PvProperty) { .name = g_strdup(name), .text = g_strdup(value != NULL ? value : "") });
 }
 
 void
 pv_instance_add_int(PvInstance *instance, const char *name, gint64 value)
 {
-	pv_instance_take(instance, (PvProperty){ .name = g_strdup(name),
+	pv_instance_take(instance, (PvProperty) { .name = g_strdup(name),
 				       .text = g_strdup_printf("%" G_GINT64_FORMAT, value) });
 }
 
 void
-pv_instance_add_bytes(
-    PvInstance *instance, const char *name, const void *data, gsize length_bytes)
+pv_instance_add_bytes(PvInstance *instance, const char *name, const void *data, gsize length_bytes)
 {
-	pv_instance_take(instance, (PvProperty){ .name = g_strdup(name),
-				       .text = g_base64_encode(data, length_bytes) });
+	pv_instance_take(instance,
+	    (PvProperty) { .name = g_strdup(name), .text = g_base64_encode(data, length_bytes) });
 }
 
 void
 pv_instance_add_epr(PvInstance *instance, const char *name, const PvEpr *epr)
 {
-	pv_instance_take(
-	    instance, (PvProperty){ .name = g_strdup(name), .epr = pv_epr_dup(epr) });
+	pv_instance_take(instance, (PvProperty) { .name = g_strdup(name), .epr = pv_epr_dup(epr) });
 }
 
 void
 pv_instance_add_embedded(PvInstance *instance, const char *name, const PvInstance *child)
 {
 	pv_instance_take(
-	    instance, (PvProperty){ .name = g_strdup(name), .embedded = pv_instance_dup(child) });
+	    instance, (PvProperty) { .name = g_strdup(name), .embedded = pv_instance_dup(child) });
 }

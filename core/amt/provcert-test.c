@@ -15,48 +15,68 @@ typedef struct {
 	const char *path;
 	const char *common_name; /* NULL: prov.example.com */
 	const char *unit;
-	const char *ekus;        /* NULL: serverAuth and Intel's OID */
-	const char *suffix;      /* NULL: example.com */
-	const char *reason;      /* NULL: passes */
+	const char *ekus; /* NULL: serverAuth and Intel's OID */
+	const char *suffix; /* NULL: example.com */
+	const char *reason; /* NULL: passes */
 	gint from_days;
 	gint until_days;
 	gboolean sha1;
 	guint rsa_bits;
 	gboolean bad_signature;
-	gboolean gap;            /* the middle is left out */
-	gboolean no_ca;          /* the middle is none */
+	gboolean gap; /* the middle is left out */
+	gboolean no_ca; /* the middle is none */
 	gboolean sha1_middle;
 	gboolean old_middle;
-	gboolean other_root;     /* the device trusts another */
+	gboolean other_root; /* the device trusts another */
 } Row;
 
 static const Row rows[] = {
 	{ "/requirements/S12-07.6/oid" },
 	{ "/requirements/S12-07.6/ou", .unit = OU, .ekus = "serverAuth" },
-	{ "/requirements/S12-07.6/neither", .ekus = "serverAuth", .reason = "neither the extended key usage " OID },
-	{ "/requirements/S12-07.6/ou-case", .unit = "intel(R) Client Setup Certificate", .ekus = "serverAuth", .reason = "nor the subject's OU" },
-	{ "/requirements/S12-07.6/ou-blank", .unit = OU " ", .ekus = "serverAuth", .reason = "nor the subject's OU" },
-	{ "/requirements/S12-07.6/longer-oid", .ekus = "serverAuth," OID ".4", .reason = "neither" },
-	{ "/requirements/S12-07.6/no-server-auth", .ekus = OID, .reason = "lacks server authentication" },
-	{ "/requirements/S12-07.6/client-auth-only", .unit = OU, .ekus = "clientAuth", .reason = "lacks server authentication" },
-	{ "/requirements/S12-07.5/gap", .gap = TRUE, .reason = "the issuer \"CN=Test Middle\" of \"CN=prov.example.com\" is missing" },
-	{ "/amt/provcert/signature", .bad_signature = TRUE, .reason = "the signature of \"CN=prov.example.com\" is wrong" },
-	{ "/amt/provcert/no-ca", .no_ca = TRUE, .reason = "\"CN=Test Middle\" issued a certificate but is no CA" },
-	{ "/amt/provcert/sha1", .sha1 = TRUE, .reason = "signature of CN=prov.example.com is too weak" },
-	{ "/amt/provcert/sha1-middle", .sha1_middle = TRUE, .reason = "signature of CN=Test Middle is too weak" },
+	{ "/requirements/S12-07.6/neither", .ekus = "serverAuth",
+	    .reason = "neither the extended key usage " OID },
+	{ "/requirements/S12-07.6/ou-case", .unit = "intel(R) Client Setup Certificate",
+	    .ekus = "serverAuth", .reason = "nor the subject's OU" },
+	{ "/requirements/S12-07.6/ou-blank", .unit = OU " ", .ekus = "serverAuth",
+	    .reason = "nor the subject's OU" },
+	{ "/requirements/S12-07.6/longer-oid", .ekus = "serverAuth," OID ".4",
+	    .reason = "neither" },
+	{ "/requirements/S12-07.6/no-server-auth", .ekus = OID,
+	    .reason = "lacks server authentication" },
+	{ "/requirements/S12-07.6/client-auth-only", .unit = OU, .ekus = "clientAuth",
+	    .reason = "lacks server authentication" },
+	{ "/requirements/S12-07.5/gap", .gap = TRUE,
+	    .reason = "the issuer \"CN=Test Middle\" of \"CN=prov.example.com\" is missing" },
+	{ "/amt/provcert/signature", .bad_signature = TRUE,
+	    .reason = "the signature of \"CN=prov.example.com\" is wrong" },
+	{ "/amt/provcert/no-ca", .no_ca = TRUE,
+	    .reason = "\"CN=Test Middle\" issued a certificate but is no CA" },
+	{ "/amt/provcert/sha1", .sha1 = TRUE,
+	    .reason = "signature of CN=prov.example.com is too weak" },
+	{ "/amt/provcert/sha1-middle", .sha1_middle = TRUE,
+	    .reason = "signature of CN=Test Middle is too weak" },
 	{ "/amt/provcert/short-key", .rsa_bits = 1024, .reason = "too weak (1024 bits)" },
-	{ "/amt/provcert/expired", .from_days = -9, .until_days = -2, .reason = "\"CN=prov.example.com\" has expired" },
+	{ "/amt/provcert/expired", .from_days = -9, .until_days = -2,
+	    .reason = "\"CN=prov.example.com\" has expired" },
 	{ "/amt/provcert/not-yet", .from_days = 3, .reason = "is not valid yet" },
-	{ "/amt/provcert/middle-expired", .old_middle = TRUE, .reason = "\"CN=Test Middle\" has expired" },
-	{ "/requirements/S12-07.7/root", .other_root = TRUE, .reason = "is not among the device's 2 trusted root hashes" },
-	{ "/requirements/S12-07.7/suffix", .suffix = "example.org", .reason = "the common name \"prov.example.com\" does not match the device's DNS suffix \"example.org\"" },
-	{ "/requirements/S12-07.7/suffix-part-of-label", .common_name = "prov.notexample.com", .reason = "does not match" },
+	{ "/amt/provcert/middle-expired", .old_middle = TRUE,
+	    .reason = "\"CN=Test Middle\" has expired" },
+	{ "/requirements/S12-07.7/root", .other_root = TRUE,
+	    .reason = "is not among the device's 2 trusted root hashes" },
+	{ "/requirements/S12-07.7/suffix", .suffix = "example.org",
+	    .reason = "the common name \"prov.example.com\" does not match the device's DNS suffix "
+		      "\"example.org\"" },
+	{ "/requirements/S12-07.7/suffix-part-of-label", .common_name = "prov.notexample.com",
+	    .reason = "does not match" },
 	{ "/requirements/S12-07.7/suffix-equal", .common_name = "example.com" },
 	{ "/requirements/S12-07.7/suffix-wildcard", .common_name = "*.example.com" },
-	{ "/requirements/S12-07.7/suffix-case", .common_name = "PROV.Example.COM", .suffix = "EXAMPLE.com." },
-	{ "/requirements/S12-07.7/suffix-below", .common_name = "example.com", .suffix = "corp.example.com" },
+	{ "/requirements/S12-07.7/suffix-case", .common_name = "PROV.Example.COM",
+	    .suffix = "EXAMPLE.com." },
+	{ "/requirements/S12-07.7/suffix-below", .common_name = "example.com",
+	    .suffix = "corp.example.com" },
 	{ "/requirements/S12-07.7/suffix-two-labels", .suffix = "corp.example.com" },
-	{ "/requirements/S12-07.7/suffix-one-label", .suffix = "local", .reason = "does not match" },
+	{ "/requirements/S12-07.7/suffix-one-label", .suffix = "local",
+	    .reason = "does not match" },
 };
 
 static GArray *
@@ -75,14 +95,22 @@ provcert_test_hashes(const FakeCert *root)
 static PvIdentity *
 provcert_test_identity(const Row *row, const FakeCert *root)
 {
-	g_autoptr(FakeCert) middle = fake_cert_new(&(FakeCertSpec){ .common_name = "Test Middle",
-	    .is_ca = !row->no_ca, .issuer = root, .sha1 = row->sha1_middle,
-	    .from_days = row->old_middle ? -9 : 0, .until_days = row->old_middle ? -2 : 0 });
-	g_autoptr(FakeCert) leaf = fake_cert_new(&(FakeCertSpec){
+	g_autoptr(FakeCert) middle = fake_cert_new(&(FakeCertSpec) { .common_name = "Test Middle",
+	    .is_ca = !row->no_ca,
+	    .issuer = root,
+	    .sha1 = row->sha1_middle,
+	    .from_days = row->old_middle ? -9 : 0,
+	    .until_days = row->old_middle ? -2 : 0 });
+	g_autoptr(FakeCert) leaf = fake_cert_new(&(FakeCertSpec) {
 	    .common_name = row->common_name != NULL ? row->common_name : "prov.example.com",
-	    .unit = row->unit, .ekus = row->ekus != NULL ? row->ekus : "serverAuth," OID, .issuer = middle,
-	    .from_days = row->from_days, .until_days = row->until_days, .sha1 = row->sha1,
-	    .rsa_bits = row->rsa_bits, .bad_signature = row->bad_signature });
+	    .unit = row->unit,
+	    .ekus = row->ekus != NULL ? row->ekus : "serverAuth," OID,
+	    .issuer = middle,
+	    .from_days = row->from_days,
+	    .until_days = row->until_days,
+	    .sha1 = row->sha1,
+	    .rsa_bits = row->rsa_bits,
+	    .bad_signature = row->bad_signature });
 	STACK_OF(X509) *list = sk_X509_new_null();
 	sk_X509_push(list, leaf->certificate);
 	if (!row->gap)
@@ -99,8 +127,10 @@ static void
 provcert_test_row(gconstpointer data)
 {
 	const Row *row = data;
-	g_autoptr(FakeCert) root = fake_cert_new(&(FakeCertSpec){ .common_name = "Test Root", .is_ca = TRUE });
-	g_autoptr(FakeCert) stranger = fake_cert_new(&(FakeCertSpec){ .common_name = "Test Root", .is_ca = TRUE });
+	g_autoptr(FakeCert) root =
+	    fake_cert_new(&(FakeCertSpec) { .common_name = "Test Root", .is_ca = TRUE });
+	g_autoptr(FakeCert) stranger =
+	    fake_cert_new(&(FakeCertSpec) { .common_name = "Test Root", .is_ca = TRUE });
 	g_autoptr(GArray) hashes = provcert_test_hashes(row->other_root ? stranger : root);
 	g_autoptr(PvIdentity) identity = provcert_test_identity(row, root);
 	const char *suffix = row->suffix != NULL ? row->suffix : "example.com";
@@ -123,7 +153,8 @@ static void
 provcert_test_unknown(void)
 {
 	static const Row good = { 0 };
-	g_autoptr(FakeCert) root = fake_cert_new(&(FakeCertSpec){ .common_name = "Test Root", .is_ca = TRUE });
+	g_autoptr(FakeCert) root =
+	    fake_cert_new(&(FakeCertSpec) { .common_name = "Test Root", .is_ca = TRUE });
 	g_autoptr(PvIdentity) identity = provcert_test_identity(&good, root);
 	g_autoptr(GError) error = NULL;
 	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
@@ -140,8 +171,10 @@ provcert_test_choose(void)
 {
 	static const Row other = { .common_name = "prov.example.org" };
 	static const Row good = { 0 };
-	g_autoptr(FakeCert) root = fake_cert_new(&(FakeCertSpec){ .common_name = "Test Root", .is_ca = TRUE });
-	g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)pv_identity_unref);
+	g_autoptr(FakeCert) root =
+	    fake_cert_new(&(FakeCertSpec) { .common_name = "Test Root", .is_ca = TRUE });
+	g_autoptr(GPtrArray) list =
+	    g_ptr_array_new_with_free_func((GDestroyNotify)pv_identity_unref);
 	g_ptr_array_add(list, provcert_test_identity(&other, root));
 	g_ptr_array_add(list, provcert_test_identity(&good, root));
 	g_autoptr(GError) error = NULL;
@@ -160,15 +193,18 @@ provcert_test_choose(void)
 static void
 provcert_test_hash_text(void)
 {
-	static const char *const bad[] = { "", "2", "2:", "2:zz", "4:00", "0:", "1:0011", ",", "2:00,",
-		"1:00112233445566778899aabbccddeeff0011223", "1:00112233445566778899aabbccddeeff001122334" };
-	static const char good[] = "1:00112233445566778899aabbccddeeff00112233,"
-				   "2:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	static const char *const bad[] = { "", "2", "2:", "2:zz", "4:00", "0:", "1:0011", ",",
+		"2:00,", "1:00112233445566778899aabbccddeeff0011223",
+		"1:00112233445566778899aabbccddeeff001122334" };
+	static const char good[] =
+	    "1:00112233445566778899aabbccddeeff00112233,"
+	    "2:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GArray) hashes = pv_root_hashes_parse(good, &error);
 	g_assert_no_error(error);
 	g_assert_cmpuint(hashes->len, ==, 2);
-	g_autofree char *text = pv_root_hashes_to_string((const PvRootHash *)(gpointer)hashes->data, hashes->len);
+	g_autofree char *text =
+	    pv_root_hashes_to_string((const PvRootHash *)(gpointer)hashes->data, hashes->len);
 	g_assert_cmpstr(text, ==, good);
 	for (gsize i = 1; i < G_N_ELEMENTS(bad); i++) {
 		g_assert_null(pv_root_hashes_parse(bad[i], &error));

@@ -39,7 +39,7 @@ provcert_parse_hash(const char *text, PvRootHash *hash)
 {
 	if (!g_ascii_isdigit(text[0]) || text[1] != ':')
 		return FALSE;
-	*hash = (PvRootHash){ .type = (guint8)(text[0] - '0') };
+	*hash = (PvRootHash) { .type = (guint8)(text[0] - '0') };
 	hash->length = (guint8)provcert_hash_length(hash->type);
 	text += 2;
 	if (hash->length == 0 || strlen(text) != 2 * (gsize)hash->length)
@@ -63,7 +63,9 @@ pv_root_hashes_parse(const char *text, GError **error)
 		PvRootHash hash;
 		if (i == PROVCERT_MAX_HASHES || !provcert_parse_hash(parts[i], &hash)) {
 			g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-			    "read root hashes: entry %u is none of 1, 2, 3, a colon and the hash in hex", i + 1);
+			    "read root hashes: entry %u is none of 1, 2, 3, a colon and the hash "
+			    "in hex",
+			    i + 1);
 			return NULL;
 		}
 		g_array_append_val(hashes, hash);
@@ -75,7 +77,7 @@ pv_root_hashes_parse(const char *text, GError **error)
 
 typedef struct {
 	const PvIdentity *identity;
-	STACK_OF(X509) *chain;
+	STACK_OF(X509) * chain;
 	X509 *leaf;
 	X509 *last; /* the root, once the chain is known to be complete */
 	const char *suffix;
@@ -83,8 +85,7 @@ typedef struct {
 	gint64 now;
 } ProvcertCase;
 
-static gboolean
-provcert_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static gboolean provcert_fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static gboolean
 provcert_fail(GError **error, const char *format, ...)
@@ -112,7 +113,8 @@ provcert_check_gap(const ProvcertCase *c, GError **error)
 	g_autofree char *issuer = pv_tls_dup_name(X509_get_issuer_name(c->last));
 	g_autofree char *subject = provcert_dup_subject(c->last);
 	return provcert_fail(error,
-	    "the chain has a gap: the certificate of the issuer \"%s\" of \"%s\" is missing", issuer, subject);
+	    "the chain has a gap: the certificate of the issuer \"%s\" of \"%s\" is missing",
+	    issuer, subject);
 }
 
 static gboolean
@@ -120,13 +122,15 @@ provcert_check_signatures(const ProvcertCase *c, GError **error)
 {
 	for (int i = 0; i < sk_X509_num(c->chain); i++) {
 		X509 *certificate = sk_X509_value(c->chain, i);
-		X509 *issuer = i + 1 < sk_X509_num(c->chain) ? sk_X509_value(c->chain, i + 1) : certificate;
+		X509 *issuer =
+		    i + 1 < sk_X509_num(c->chain) ? sk_X509_value(c->chain, i + 1) : certificate;
 		EVP_PKEY *key = X509_get0_pubkey(issuer);
 		g_autofree char *subject = provcert_dup_subject(certificate);
 		if (key == NULL || X509_verify(certificate, key) != 1)
 			return provcert_fail(error, "the signature of \"%s\" is wrong", subject);
 		if (i > 0 && X509_check_ca(certificate) == 0)
-			return provcert_fail(error, "\"%s\" issued a certificate but is no CA", subject);
+			return provcert_fail(
+			    error, "\"%s\" issued a certificate but is no CA", subject);
 	}
 	return TRUE;
 }
@@ -161,10 +165,12 @@ provcert_has_ou(X509 *certificate)
 	X509_NAME *subject = X509_get_subject_name(certificate);
 	int at = -1;
 	while ((at = X509_NAME_get_index_by_NID(subject, NID_organizationalUnitName, at)) >= 0) {
-		const ASN1_STRING *text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+		const ASN1_STRING *text =
+		    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
 		guchar *utf8 = NULL;
 		int length = ASN1_STRING_to_UTF8(&utf8, text);
-		gboolean same = length == (int)strlen(PROVCERT_OU) && memcmp(utf8, PROVCERT_OU, length) == 0;
+		gboolean same =
+		    length == (int)strlen(PROVCERT_OU) && memcmp(utf8, PROVCERT_OU, length) == 0;
 		OPENSSL_free(utf8);
 		if (same)
 			return TRUE;
@@ -177,11 +183,12 @@ provcert_check_purpose(const ProvcertCase *c, GError **error)
 {
 	g_autofree char *ekus = provcert_dup_ekus(c->leaf);
 	if (strstr(ekus, ",1.3.6.1.5.5.7.3.1,") == NULL)
-		return provcert_fail(error, "the extended key usage lacks server authentication (1.3.6.1.5.5.7.3.1)");
+		return provcert_fail(error,
+		    "the extended key usage lacks server authentication (1.3.6.1.5.5.7.3.1)");
 	if (strstr(ekus, "," PROVCERT_OID ",") == NULL && !provcert_has_ou(c->leaf))
 		return provcert_fail(error,
-		    "the certificate is not made for AMT: neither the extended key usage " PROVCERT_OID
-		    " nor the subject's OU \"" PROVCERT_OU "\" is in it");
+		    "the certificate is not made for AMT: neither the extended key "
+		    "usage " PROVCERT_OID " nor the subject's OU \"" PROVCERT_OU "\" is in it");
 	return TRUE;
 }
 
@@ -219,8 +226,8 @@ provcert_is_root(X509 *root, const PvRootHash *hash)
 	guchar bytes[EVP_MAX_MD_SIZE];
 	guint length = 0;
 	return hash->type < G_N_ELEMENTS(digests) && digests[hash->type] != NULL &&
-	    X509_digest(root, digests[hash->type], bytes, &length) == 1 && length == hash->length &&
-	    memcmp(bytes, hash->hash, length) == 0;
+	       X509_digest(root, digests[hash->type], bytes, &length) == 1 &&
+	       length == hash->length && memcmp(bytes, hash->hash, length) == 0;
 }
 
 static gboolean
@@ -234,8 +241,8 @@ provcert_check_root(const ProvcertCase *c, GError **error)
 	g_autofree char *subject = provcert_dup_subject(c->last);
 	g_autofree char *fingerprint = pv_tls_dup_fingerprint(c->last);
 	return provcert_fail(error,
-	    "the root \"%s\" (SHA-256 %s) is not among the device's %u trusted root hashes", subject,
-	    fingerprint, c->hashes->len);
+	    "the root \"%s\" (SHA-256 %s) is not among the device's %u trusted root hashes",
+	    subject, fingerprint, c->hashes->len);
 }
 
 /* The last common name, lower case, without "*." and a final dot. NULL: none. */
@@ -249,7 +256,8 @@ provcert_dup_common_name(X509 *certificate)
 	if (at < 0)
 		return NULL;
 	guchar *utf8 = NULL;
-	int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+	int length =
+	    ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 	g_autofree char *name = length > 0 ? g_strndup((const char *)utf8, (gsize)length) : NULL;
 	OPENSSL_free(utf8);
 	if (name == NULL || !g_str_is_ascii(name))
@@ -263,7 +271,7 @@ provcert_is_below(const char *name, const char *domain)
 	gsize length = strlen(name);
 	gsize tail = strlen(domain);
 	return tail > 0 && length > tail && name[length - tail - 1] == '.' &&
-	    strcmp(name + length - tail, domain) == 0;
+	       strcmp(name + length - tail, domain) == 0;
 }
 
 /* the last two labels; NULL: there is only one */
@@ -283,7 +291,8 @@ provcert_last_two(const char *name)
 static gboolean
 provcert_matches(const char *name, const char *suffix)
 {
-	if (strcmp(name, suffix) == 0 || provcert_is_below(suffix, name) || provcert_is_below(name, suffix))
+	if (strcmp(name, suffix) == 0 || provcert_is_below(suffix, name) ||
+	    provcert_is_below(name, suffix))
 		return TRUE;
 	const char *a = provcert_last_two(name);
 	const char *b = provcert_last_two(suffix);
@@ -301,13 +310,14 @@ provcert_check_suffix(const ProvcertCase *c, GError **error)
 		suffix[strlen(suffix) - 1] = '\0';
 	if (name != NULL && provcert_matches(name, suffix))
 		return TRUE;
-	return provcert_fail(error, "the common name \"%s\" does not match the device's DNS suffix \"%s\"",
+	return provcert_fail(error,
+	    "the common name \"%s\" does not match the device's DNS suffix \"%s\"",
 	    name != NULL ? name : "", suffix);
 }
 
 gboolean
-pv_provisioning_check(const PvIdentity *identity, const char *suffix, const GArray *hashes, gint64 now,
-    GError **error)
+pv_provisioning_check(const PvIdentity *identity, const char *suffix, const GArray *hashes,
+    gint64 now, GError **error)
 {
 	static gboolean (*const checks[])(const ProvcertCase *, GError **) = {
 		provcert_check_gap,
@@ -330,15 +340,16 @@ pv_provisioning_check(const PvIdentity *identity, const char *suffix, const GArr
 	for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
 		if (checks[i](&c, error))
 			continue;
-		g_prefix_error(error, "provisioning certificate %s: ", pv_identity_get_path(identity));
+		g_prefix_error(
+		    error, "provisioning certificate %s: ", pv_identity_get_path(identity));
 		return FALSE;
 	}
 	return TRUE;
 }
 
 PvIdentity *
-pv_provisioning_choose(const GPtrArray *identities, const char *suffix, const GArray *hashes, gint64 now,
-    GError **error)
+pv_provisioning_choose(const GPtrArray *identities, const char *suffix, const GArray *hashes,
+    gint64 now, GError **error)
 {
 	g_autoptr(GString) reasons = g_string_new(NULL);
 	for (guint i = 0; identities != NULL && i < identities->len; i++) {
@@ -346,7 +357,8 @@ pv_provisioning_choose(const GPtrArray *identities, const char *suffix, const GA
 		g_autoptr(GError) local = NULL;
 		if (pv_provisioning_check(identity, suffix, hashes, now, &local))
 			return pv_identity_ref(identity);
-		g_string_append_printf(reasons, "%s%s", reasons->len > 0 ? "; " : "", local->message);
+		g_string_append_printf(
+		    reasons, "%s%s", reasons->len > 0 ? "; " : "", local->message);
 	}
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s",
 	    reasons->len > 0 ? reasons->str : "no provisioning certificate is configured");
@@ -358,8 +370,10 @@ pv_identity_get_days_left(const PvIdentity *identity, gint64 now)
 {
 	int days = 0;
 	int seconds = 0;
-	ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)(now != 0 ? now : g_get_real_time() / G_USEC_PER_SEC));
-	const ASN1_TIME *until = X509_get0_notAfter(sk_X509_value(pv_identity_get_chain(identity), 0));
+	ASN1_TIME *from =
+	    ASN1_TIME_set(NULL, (time_t)(now != 0 ? now : g_get_real_time() / G_USEC_PER_SEC));
+	const ASN1_TIME *until =
+	    X509_get0_notAfter(sk_X509_value(pv_identity_get_chain(identity), 0));
 	if (from == NULL || ASN1_TIME_diff(&days, &seconds, from, until) != 1)
 		days = -1; /* an unreadable date is no good one */
 	else if (seconds < 0)

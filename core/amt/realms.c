@@ -58,8 +58,8 @@ realm_is_called(const PvRealm *realm, const char *name)
 		return TRUE;
 	gsize length = strlen(name);
 	return g_str_has_suffix(realm->name, "Realm") &&
-	    strlen(realm->name) == length + strlen("Realm") &&
-	    g_ascii_strncasecmp(name, realm->name, length) == 0;
+	       strlen(realm->name) == length + strlen("Realm") &&
+	       g_ascii_strncasecmp(name, realm->name, length) == 0;
 }
 
 const PvRealm *

@@ -39,7 +39,8 @@ static char *
 soap_test_dup_root(void)
 {
 	const char *top = g_getenv("PV_TOP_SRCDIR");
-	char *root = g_build_filename(top != NULL ? top : ".", "..", "shared", "amt", "recordings", NULL);
+	char *root =
+	    g_build_filename(top != NULL ? top : ".", "..", "shared", "amt", "recordings", NULL);
 	if (!g_file_test(root, G_FILE_TEST_IS_DIR))
 		g_clear_pointer(&root, g_free);
 	return root;
@@ -57,7 +58,8 @@ soap_test_check_recording(const char *file, const PvSoapReply *reply)
 		g_assert_true(reply->end || reply->context != NULL);
 		g_assert_nonnull(reply->items);
 		for (guint i = 0; i < reply->items->len; i++)
-			g_assert_cmpuint(pv_instance_get_length(g_ptr_array_index(reply->items, i)), >, 0);
+			g_assert_cmpuint(
+			    pv_instance_get_length(g_ptr_array_index(reply->items, i)), >, 0);
 	} else if (g_str_equal(file, "get.xml") || g_str_has_prefix(file, "put")) {
 		g_assert_nonnull(reply->instance);
 		g_assert_cmpuint(pv_instance_get_length(reply->instance), >, 0);
@@ -148,7 +150,8 @@ soap_test_recorded_values(void)
 
 	g_autoptr(PvSoapReply) key = soap_test_load("amt/publickey/management/generatekeypair.xml");
 	g_assert_cmpint(pv_instance_get_int(key->instance, "ReturnValue", -1), ==, 0);
-	g_assert_nonnull(pv_epr_get_selector(pv_instance_get_epr(key->instance, "KeyPair"), "InstanceID"));
+	g_assert_nonnull(
+	    pv_epr_get_selector(pv_instance_get_epr(key->instance, "KeyPair"), "InstanceID"));
 
 	g_autoptr(PvSoapReply) created = soap_test_load("amt/tls/credentialcontext/create.xml");
 	g_assert_cmpstr(pv_epr_get_class(created->created), ==, "AMT_TLSCredentialContext");
@@ -166,15 +169,20 @@ soap_test_recorded_values(void)
 static void
 soap_test_values(void)
 {
-	static const char text[] = " \r\n\t<?xml version=\"1.0\" encoding=\"UTF-8\"?>" OPEN
-		"<g:AMT_X xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><g:Empty></g:Empty>"
-		"<g:Absent xsi:nil=\"true\"/><g:Text>a &amp; &#x62; <![CDATA[<c>]]></g:Text>"
-		"<g:Time><h:Datetime>2024-01-03T00:44:35Z</h:Datetime></g:Time>"
-		"<g:Wrapped><b:EndpointReference><b:Address>/wsman</b:Address><b:ReferenceParameters>"
-		"<c:ResourceURI> http://x/AMT_Y </c:ResourceURI><c:SelectorSet><c:Selector Name=\"InstanceID\">y"
-		"</c:Selector></c:SelectorSet></b:ReferenceParameters></b:EndpointReference></g:Wrapped>"
-		"<g:Settings xmlns:q=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_Z\"><q:SSID>corp</q:SSID></g:Settings>"
-		"</g:AMT_X>" CLOSE;
+	static const char text[] =
+	    " \r\n\t<?xml version=\"1.0\" encoding=\"UTF-8\"?>" OPEN
+	    "<g:AMT_X xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><g:Empty></g:Empty>"
+	    "<g:Absent xsi:nil=\"true\"/><g:Text>a &amp; &#x62; <![CDATA[<c>]]></g:Text>"
+	    "<g:Time><h:Datetime>2024-01-03T00:44:35Z</h:Datetime></g:Time>"
+	    "<g:Wrapped><b:EndpointReference><b:Address>/wsman</b:Address><b:ReferenceParameters>"
+	    "<c:ResourceURI> http://x/AMT_Y </c:ResourceURI><c:SelectorSet><c:Selector "
+	    "Name=\"InstanceID\">y"
+	    "</c:Selector></c:SelectorSet></b:ReferenceParameters></b:EndpointReference></"
+	    "g:Wrapped>"
+	    "<g:Settings "
+	    "xmlns:q=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_Z\"><q:SSID>corp</"
+	    "q:SSID></g:Settings>"
+	    "</g:AMT_X>" CLOSE;
 	g_autoptr(GError) error = NULL;
 	g_autoptr(PvSoapReply) reply = soap_test_parse(text, -1, &error);
 	g_assert_no_error(error);
@@ -195,10 +203,12 @@ soap_test_values(void)
 static void
 soap_test_fault(void)
 {
-	static const char text[] = OPEN
-		"<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:DestinationUnreachable</a:Value>"
-		"</a:Subcode></a:Code><a:Reason><a:Text xml:lang=\"en-US\">No route can\nbe determined</a:Text></a:Reason>"
-		"<a:Detail></a:Detail></a:Fault>" CLOSE;
+	static const char text[] =
+	    OPEN "<a:Fault><a:Code><a:Value>a:Sender</"
+		 "a:Value><a:Subcode><a:Value>b:DestinationUnreachable</a:Value>"
+		 "</a:Subcode></a:Code><a:Reason><a:Text xml:lang=\"en-US\">No route can\nbe "
+		 "determined</a:Text></a:Reason>"
+		 "<a:Detail></a:Detail></a:Fault>" CLOSE;
 	g_autoptr(PvSoapReply) reply = soap_test_parse(text, -1, NULL);
 	g_assert_cmpstr(reply->fault, ==, "DestinationUnreachable");
 	g_assert_cmpstr(reply->reason, ==, "No route can be determined");
@@ -215,17 +225,21 @@ soap_test_prefixes(void)
 {
 	/* the same words under prefixes that mean something else elsewhere */
 	static const char text[] =
-		"<Envelope xmlns=\"http://www.w3.org/2003/05/soap-envelope\"><Body>"
-		"<b:PullResponse xmlns:b=\"http://schemas.xmlsoap.org/ws/2004/09/enumeration\"><b:Items>"
-		"<a:CIM_B xmlns:a=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_B\"><a:Name>n</a:Name></a:CIM_B>"
-		"</b:Items><b:EndOfSequence/></b:PullResponse></Body></Envelope>";
+	    "<Envelope xmlns=\"http://www.w3.org/2003/05/soap-envelope\"><Body>"
+	    "<b:PullResponse "
+	    "xmlns:b=\"http://schemas.xmlsoap.org/ws/2004/09/enumeration\"><b:Items>"
+	    "<a:CIM_B "
+	    "xmlns:a=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_B\"><a:Name>n</"
+	    "a:Name></a:CIM_B>"
+	    "</b:Items><b:EndOfSequence/></b:PullResponse></Body></Envelope>";
 	g_autoptr(PvSoapReply) reply = soap_test_parse(text, -1, NULL);
 	g_assert_true(reply->end);
 	g_assert_cmpuint(reply->items->len, ==, 1);
 	g_assert_cmpstr(pv_instance_get_class(g_ptr_array_index(reply->items, 0)), ==, "CIM_B");
 	/* right words, wrong namespace */
-	soap_test_expect_failure("<Envelope xmlns=\"http://schemas.xmlsoap.org/soap/envelope/\"><Body/></Envelope>",
-	    -1, "no SOAP 1.2 envelope");
+	soap_test_expect_failure(
+	    "<Envelope xmlns=\"http://schemas.xmlsoap.org/soap/envelope/\"><Body/></Envelope>", -1,
+	    "no SOAP 1.2 envelope");
 }
 
 /* ---- what must not be swallowed ---- */
@@ -237,24 +251,29 @@ soap_test_malformed(void)
 	soap_test_expect_failure("hello", -1, "no well-formed XML");
 	soap_test_expect_failure("\0\0\0\0", 4, "no well-formed XML");
 	soap_test_expect_failure(OPEN "<g:AMT_X><g:A>" CLOSE, -1, "no well-formed XML");
-	soap_test_expect_failure(OPEN "<g:AMT_X>&unknown;</g:AMT_X>" CLOSE, -1, "no well-formed XML");
-	soap_test_expect_failure(OPEN "<g:AMT_X>\xff\xfe</g:AMT_X>" CLOSE, -1, "no well-formed XML");
+	soap_test_expect_failure(
+	    OPEN "<g:AMT_X>&unknown;</g:AMT_X>" CLOSE, -1, "no well-formed XML");
+	soap_test_expect_failure(
+	    OPEN "<g:AMT_X>\xff\xfe</g:AMT_X>" CLOSE, -1, "no well-formed XML");
 	soap_test_expect_failure(OPEN CLOSE OPEN CLOSE, -1, "no well-formed XML");
 	soap_test_expect_failure("<a/>", -1, "no SOAP 1.2 envelope");
 	soap_test_expect_failure(
-	    "<a:Envelope xmlns:a=\"http://www.w3.org/2003/05/soap-envelope\"/>", -1, "no SOAP 1.2 envelope");
+	    "<a:Envelope xmlns:a=\"http://www.w3.org/2003/05/soap-envelope\"/>", -1,
+	    "no SOAP 1.2 envelope");
 }
 
 static void
 soap_test_doctype(void)
 {
-	soap_test_expect_failure("<!DOCTYPE a [<!ENTITY x \"y\">]>" OPEN "<g:AMT_X>&x;</g:AMT_X>" CLOSE, -1,
+	soap_test_expect_failure("<!DOCTYPE a [<!ENTITY x \"y\">]>" OPEN
+				 "<g:AMT_X>&x;</g:AMT_X>" CLOSE,
+	    -1, "document type declaration");
+	soap_test_expect_failure("<!DOCTYPE a SYSTEM \"file:///etc/passwd\">" OPEN CLOSE, -1,
 	    "document type declaration");
-	soap_test_expect_failure("<!DOCTYPE a SYSTEM \"file:///etc/passwd\">" OPEN CLOSE, -1, "document type declaration");
 	soap_test_expect_failure(
 	    "<!DOCTYPE a [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;\">"
-	    "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;\"><!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;\">]>" OPEN
-	    "<g:AMT_X>&d;&d;&d;</g:AMT_X>" CLOSE,
+	    "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;\"><!ENTITY d "
+	    "\"&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;\">]>" OPEN "<g:AMT_X>&d;&d;&d;</g:AMT_X>" CLOSE,
 	    -1, "document type declaration");
 }
 
@@ -285,8 +304,9 @@ soap_test_bounds(void)
 static void
 soap_test_truncated(void)
 {
-	static const char text[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>" OPEN
-		"<g:AMT_X><g:A>1</g:A><g:T><h:Datetime>2024</h:Datetime></g:T></g:AMT_X>" CLOSE;
+	static const char text[] =
+	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>" OPEN
+	    "<g:AMT_X><g:A>1</g:A><g:T><h:Datetime>2024</h:Datetime></g:T></g:AMT_X>" CLOSE;
 	g_autoptr(PvSoapParser) parser = pv_soap_parser_new();
 	for (gsize length = 0; length < strlen(text); length++) {
 		/* a copy of exactly that length, so that a read behind it shows under ASan */
@@ -306,20 +326,28 @@ soap_test_truncated(void)
 static void
 soap_test_write_get(void)
 {
-	const PvSoapRequest request = { .kind = PV_SOAP_GET, .class_name = "AMT_EthernetPortSettings",
-		.selectors = PV_SELECT("InstanceID", "a<b & \"c\""), .message_id = 12, .timeout_sec = 60 };
+	const PvSoapRequest request = { .kind = PV_SOAP_GET,
+		.class_name = "AMT_EthernetPortSettings",
+		.selectors = PV_SELECT("InstanceID", "a<b & \"c\""),
+		.message_id = 12,
+		.timeout_sec = 60 };
 	g_autoptr(GString) out = g_string_new(NULL);
 	g_assert_true(pv_soap_write(out, &request, NULL));
 	g_assert_cmpstr(out->str, ==,
-	    "<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\""
+	    "<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope "
+	    "xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\""
 	    " xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\""
 	    " xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\"><s:Header>"
-	    "<a:Action>http://schemas.xmlsoap.org/ws/2004/09/transfer/Get</a:Action><a:To>/wsman</a:To>"
-	    "<w:ResourceURI>http://intel.com/wbem/wscim/1/amt-schema/1/AMT_EthernetPortSettings</w:ResourceURI>"
+	    "<a:Action>http://schemas.xmlsoap.org/ws/2004/09/transfer/Get</a:Action><a:To>/wsman</"
+	    "a:To>"
+	    "<w:ResourceURI>http://intel.com/wbem/wscim/1/amt-schema/1/AMT_EthernetPortSettings</"
+	    "w:ResourceURI>"
 	    "<a:MessageID>12</a:MessageID><a:ReplyTo>"
-	    "<a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
+	    "<a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</"
+	    "a:Address></a:ReplyTo>"
 	    "<w:OperationTimeout>PT60S</w:OperationTimeout>"
-	    "<w:SelectorSet><w:Selector Name=\"InstanceID\">a&lt;b &amp; &quot;c&quot;</w:Selector></w:SelectorSet>"
+	    "<w:SelectorSet><w:Selector Name=\"InstanceID\">a&lt;b &amp; "
+	    "&quot;c&quot;</w:Selector></w:SelectorSet>"
 	    "</s:Header><s:Body></s:Body></s:Envelope>");
 }
 
@@ -327,7 +355,8 @@ soap_test_write_get(void)
 static void
 soap_test_write_invoke(void)
 {
-	g_autoptr(PvEpr) epr = pv_epr_new("AMT_PublicKeyCertificate", PV_SELECT("InstanceID", "Handle: 2"));
+	g_autoptr(PvEpr) epr =
+	    pv_epr_new("AMT_PublicKeyCertificate", PV_SELECT("InstanceID", "Handle: 2"));
 	g_autoptr(PvInstance) child = pv_instance_new("CIM_WiFiEndpointSettings");
 	pv_instance_add(child, "SSID", "\t caf\xc3\xa9 & <co>\r\n");
 	g_autoptr(PvInstance) input = pv_instance_new("ignored");
@@ -335,21 +364,27 @@ soap_test_write_invoke(void)
 	pv_instance_add_embedded(input, "WiFiEndpointSettingsInput", child);
 	pv_instance_add_int(input, "Realms", 2);
 	pv_instance_add_int(input, "Realms", 5);
-	pv_instance_take(input, (PvProperty){ .name = g_strdup("Start"), .text = g_strdup("2024-01-03T00:00:00Z"), .is_datetime = TRUE });
-	const PvSoapRequest request = { .kind = PV_SOAP_INVOKE, .class_name = "IPS_X", .method = "Do",
-		.content = input };
+	pv_instance_take(input, (PvProperty) { .name = g_strdup("Start"),
+				    .text = g_strdup("2024-01-03T00:00:00Z"),
+				    .is_datetime = TRUE });
+	const PvSoapRequest request = {
+		.kind = PV_SOAP_INVOKE, .class_name = "IPS_X", .method = "Do", .content = input
+	};
 	g_autoptr(GString) out = g_string_new(NULL);
 	g_assert_true(pv_soap_write(out, &request, NULL));
-	g_assert_nonnull(strstr(out->str, "<a:Action>http://intel.com/wbem/wscim/1/ips-schema/1/IPS_X/Do</a:Action>"));
+	g_assert_nonnull(strstr(
+	    out->str, "<a:Action>http://intel.com/wbem/wscim/1/ips-schema/1/IPS_X/Do</a:Action>"));
 	g_assert_nonnull(strstr(out->str, "<r:Realms>2</r:Realms><r:Realms>5</r:Realms>"));
 
 	g_autoptr(GError) error = NULL;
 	g_autoptr(PvSoapReply) reply = soap_test_parse(out->str, -1, &error);
 	g_assert_no_error(error);
 	g_assert_cmpstr(pv_instance_get_class(reply->instance), ==, "Do_INPUT");
-	g_assert_cmpstr(pv_epr_get_selector(pv_instance_get_epr(reply->instance, "ClientCredential"), "InstanceID"), ==,
-	    "Handle: 2");
-	const PvInstance *embedded = pv_instance_get_embedded(reply->instance, "WiFiEndpointSettingsInput");
+	g_assert_cmpstr(pv_epr_get_selector(
+			    pv_instance_get_epr(reply->instance, "ClientCredential"), "InstanceID"),
+	    ==, "Handle: 2");
+	const PvInstance *embedded =
+	    pv_instance_get_embedded(reply->instance, "WiFiEndpointSettingsInput");
 	g_assert_cmpstr(pv_instance_get_class(embedded), ==, "CIM_WiFiEndpointSettings");
 	g_assert_cmpstr(pv_instance_get(embedded, "SSID"), ==, "\t caf\xc3\xa9 & <co>\r\n");
 	g_assert_cmpstr(pv_instance_get(reply->instance, "Start"), ==, "2024-01-03T00:00:00Z");
@@ -376,8 +411,10 @@ soap_test_write_refuses(void)
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autoptr(PvInstance) input = pv_instance_new("ignored");
 		pv_instance_add(input, rows[i].property, rows[i].value);
-		const PvSoapRequest request = { .kind = PV_SOAP_INVOKE, .class_name = rows[i].class_name,
-			.method = rows[i].method, .content = input };
+		const PvSoapRequest request = { .kind = PV_SOAP_INVOKE,
+			.class_name = rows[i].class_name,
+			.method = rows[i].method,
+			.content = input };
 		g_autoptr(GString) out = g_string_new(NULL);
 		g_autoptr(GError) error = NULL;
 		g_assert_false(pv_soap_write(out, &request, &error));

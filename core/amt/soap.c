@@ -23,8 +23,8 @@
 #define SOAP_ANONYMOUS SOAP_NS_ADDRESSING "/role/anonymous"
 
 #define SOAP_OPEN \
-	"<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"" SOAP_NS "\" xmlns:a=\"" SOAP_NS_ADDRESSING \
-	"\" xmlns:w=\"" SOAP_NS_WSMAN "\"><s:Header><a:Action>"
+	"<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"" SOAP_NS \
+	"\" xmlns:a=\"" SOAP_NS_ADDRESSING "\" xmlns:w=\"" SOAP_NS_WSMAN "\"><s:Header><a:Action>"
 
 /* ---- writing ---- */
 
@@ -139,8 +139,8 @@ soap_write_uri(GString *out, const char *class_name)
 static gboolean soap_write_epr(GString *out, const PvEpr *epr, guint depth, GError **error);
 
 static gboolean
-soap_write_selector(
-    GString *out, const char *name, const char *value, const PvEpr *epr, guint depth, GError **error)
+soap_write_selector(GString *out, const char *name, const char *value, const PvEpr *epr,
+    guint depth, GError **error)
 {
 	if (!soap_check_name("selector", name, error))
 		return FALSE;
@@ -169,8 +169,8 @@ soap_write_epr(GString *out, const PvEpr *epr, guint depth, GError **error)
 	}
 	if (!soap_check_class(pv_epr_get_class(epr), error))
 		return FALSE;
-	g_string_append(out,
-	    "<a:Address>" SOAP_ANONYMOUS "</a:Address><a:ReferenceParameters><w:ResourceURI>");
+	g_string_append(
+	    out, "<a:Address>" SOAP_ANONYMOUS "</a:Address><a:ReferenceParameters><w:ResourceURI>");
 	soap_write_uri(out, pv_epr_get_class(epr));
 	g_string_append(out, "</w:ResourceURI><w:SelectorSet>");
 	for (guint i = 0; i < pv_epr_get_length(epr); i++) {
@@ -277,13 +277,12 @@ soap_write_body(GString *out, const PvSoapRequest *request, GError **error)
 		return TRUE;
 	case PV_SOAP_PULL:
 		/* the bounds that every client known to work sends */
-		g_string_append(out,
-		    "<n:Pull xmlns:n=\"" SOAP_NS_ENUMERATION "\"><n:EnumerationContext>");
+		g_string_append(
+		    out, "<n:Pull xmlns:n=\"" SOAP_NS_ENUMERATION "\"><n:EnumerationContext>");
 		if (!soap_write_text(out, "EnumerationContext", request->context, error))
 			return FALSE;
-		g_string_append(out,
-		    "</n:EnumerationContext><n:MaxElements>999</n:MaxElements>"
-		    "<n:MaxCharacters>99999</n:MaxCharacters></n:Pull>");
+		g_string_append(out, "</n:EnumerationContext><n:MaxElements>999</n:MaxElements>"
+				     "<n:MaxCharacters>99999</n:MaxCharacters></n:Pull>");
 		return TRUE;
 	case PV_SOAP_GET:
 	case PV_SOAP_DELETE:
@@ -319,8 +318,7 @@ soap_write_selectors(GString *out, const PvSelector *selectors, GError **error)
 		return TRUE;
 	g_string_append(out, "<w:SelectorSet>");
 	for (; selectors->name != NULL; selectors++)
-		if (!soap_write_selector(
-			out, selectors->name, selectors->value, NULL, 0, error))
+		if (!soap_write_selector(out, selectors->name, selectors->value, NULL, 0, error))
 			return FALSE;
 	g_string_append(out, "</w:SelectorSet>");
 	return TRUE;
@@ -370,7 +368,8 @@ soap_stop(xmlParserCtxt *context, const char *refusal)
 
 /* SOAP 1.2, section 5: no document type declaration. Without one there are no entities to expand. */
 static void
-soap_refuse_doctype(void *data, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+soap_refuse_doctype(
+    void *data, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
 {
 	soap_stop(data, "it has a document type declaration");
 }
@@ -382,8 +381,8 @@ soap_start_element(void *data, const xmlChar *name, const xmlChar *prefix, const
 {
 	xmlParserCtxt *context = data;
 	PvSoapParser *parser = context->_private;
-	xmlSAX2StartElementNs(data, name, prefix, uri, namespace_count, namespaces,
-	    attribute_count, default_count, attributes);
+	xmlSAX2StartElementNs(data, name, prefix, uri, namespace_count, namespaces, attribute_count,
+	    default_count, attributes);
 	if (++parser->depth > SOAP_MAX_DEPTH)
 		soap_stop(context, "it is nested too deeply");
 	else if (++parser->elements > SOAP_MAX_ELEMENTS)
@@ -435,7 +434,7 @@ static gboolean
 soap_is(const xmlNode *node, const char *namespace, const char *name)
 {
 	return strcmp((const char *)node->name, name) == 0 && node->ns != NULL &&
-	    strcmp((const char *)node->ns->href, namespace) == 0;
+	       strcmp((const char *)node->ns->href, namespace) == 0;
 }
 
 static xmlNode *
@@ -515,12 +514,10 @@ static PvEpr *
 soap_read_epr(const xmlNode *node)
 {
 	const xmlNode *parameters = soap_child(node, SOAP_NS_ADDRESSING, "ReferenceParameters");
-	const xmlNode *resource = parameters != NULL ?
-	    soap_child(parameters, SOAP_NS_WSMAN, "ResourceURI") :
-	    NULL;
-	const xmlNode *set = parameters != NULL ?
-	    soap_child(parameters, SOAP_NS_WSMAN, "SelectorSet") :
-	    NULL;
+	const xmlNode *resource =
+	    parameters != NULL ? soap_child(parameters, SOAP_NS_WSMAN, "ResourceURI") : NULL;
+	const xmlNode *set =
+	    parameters != NULL ? soap_child(parameters, SOAP_NS_WSMAN, "SelectorSet") : NULL;
 	g_autofree char *uri = resource != NULL ? soap_dup_token(resource) : g_strdup("");
 	PvEpr *epr = pv_epr_new(soap_after(uri, '/'), NULL);
 	const xmlNode *selector = set != NULL ? soap_first(set) : NULL;
@@ -535,10 +532,9 @@ soap_is_nil(const xmlNode *node)
 {
 	if (node->properties == NULL)
 		return FALSE;
-	xmlChar *nil =
-	    xmlGetNsProp(node, (const xmlChar *)"nil", (const xmlChar *)SOAP_NS_XSI);
-	gboolean is = nil != NULL &&
-	    (strcmp((const char *)nil, "true") == 0 || strcmp((const char *)nil, "1") == 0);
+	xmlChar *nil = xmlGetNsProp(node, (const xmlChar *)"nil", (const xmlChar *)SOAP_NS_XSI);
+	gboolean is = nil != NULL && (strcmp((const char *)nil, "true") == 0 ||
+					 strcmp((const char *)nil, "1") == 0);
 	xmlFree(nil);
 	return is;
 }
@@ -558,10 +554,10 @@ soap_read_property(PvInstance *instance, const xmlNode *node)
 	} else if (wrapped != NULL) {
 		property.epr = soap_read_epr(wrapped);
 	} else if (soap_child(node, SOAP_NS_ADDRESSING, "ReferenceParameters") != NULL ||
-	    soap_child(node, SOAP_NS_ADDRESSING, "Address") != NULL) {
+		   soap_child(node, SOAP_NS_ADDRESSING, "Address") != NULL) {
 		property.epr = soap_read_epr(node);
 	} else if (soap_is(child, SOAP_NS_COMMON, "Datetime") ||
-	    soap_is(child, SOAP_NS_COMMON, "Interval")) {
+		   soap_is(child, SOAP_NS_COMMON, "Interval")) {
 		property.is_datetime = soap_is(child, SOAP_NS_COMMON, "Datetime");
 		property.text = soap_dup_token(child);
 	} else {
@@ -585,7 +581,8 @@ static void
 soap_read_fault(PvSoapReply *reply, const xmlNode *fault)
 {
 	const xmlNode *code = soap_child(fault, SOAP_NS, "Code");
-	for (const xmlNode *inner = code; inner != NULL; inner = soap_child(inner, SOAP_NS, "Subcode")) {
+	for (const xmlNode *inner = code; inner != NULL;
+	     inner = soap_child(inner, SOAP_NS, "Subcode")) {
 		const xmlNode *value = soap_child(inner, SOAP_NS, "Value");
 		if (value == NULL)
 			continue;
@@ -625,7 +622,8 @@ soap_read_enumeration(PvSoapReply *reply, const xmlNode *node)
 			if (reply->items == NULL)
 				reply->items = g_ptr_array_new_with_free_func(
 				    (GDestroyNotify)pv_instance_free);
-			for (xmlNode *item = soap_first(child); item != NULL; item = soap_next(item))
+			for (xmlNode *item = soap_first(child); item != NULL;
+			     item = soap_next(item))
 				g_ptr_array_add(reply->items,
 				    soap_read_instance(item, (const char *)item->name));
 		}
@@ -657,23 +655,25 @@ soap_set_parse_error(PvSoapParser *parser, GError **error)
 	g_autofree char *message =
 	    g_strdup(last != NULL && last->message != NULL ? last->message : "no document");
 	g_autofree char *valid = g_utf8_make_valid(g_strstrip(message), -1);
-	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "read answer: no well-formed XML: line %d: %.200s",
-	    last != NULL ? last->line : 0, valid);
+	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+	    "read answer: no well-formed XML: line %d: %.200s", last != NULL ? last->line : 0,
+	    valid);
 }
 
 static xmlDoc *
 soap_load(PvSoapParser *parser, const char *data, gsize length_bytes, GError **error)
 {
 	if (length_bytes > PV_SOAP_MAX_BYTES) {
-		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "read answer: it is longer than %d bytes",
-		    PV_SOAP_MAX_BYTES);
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "read answer: it is longer than %d bytes", PV_SOAP_MAX_BYTES);
 		return NULL;
 	}
 	if (length_bytes >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
 		data += 3;
 		length_bytes -= 3;
 	}
-	while (length_bytes > 0 && g_ascii_isspace(*data)) { /* real recordings have blanks before the declaration */
+	while (length_bytes > 0 &&
+	       g_ascii_isspace(*data)) { /* real recordings have blanks before the declaration */
 		data++;
 		length_bytes--;
 	}
@@ -681,9 +681,10 @@ soap_load(PvSoapParser *parser, const char *data, gsize length_bytes, GError **e
 	parser->elements = 0;
 	parser->refusal = NULL;
 	/* AMT says UTF-8 (Content-Type); a declaration that says otherwise is not followed */
-	xmlDoc *document = xmlCtxtReadMemory(parser->context, data, (int)length_bytes, NULL, "UTF-8",
-	    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA |
-		XML_PARSE_COMPACT);
+	xmlDoc *document =
+	    xmlCtxtReadMemory(parser->context, data, (int)length_bytes, NULL, "UTF-8",
+		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA |
+		    XML_PARSE_COMPACT);
 	if (document == NULL || parser->refusal != NULL) {
 		soap_set_parse_error(parser, error);
 		soap_free_document(&document);
@@ -715,7 +716,7 @@ pv_soap_parse(PvSoapParser *parser, const char *data, gsize length_bytes, GError
 	if (soap_is(content, SOAP_NS, "Fault"))
 		soap_read_fault(reply, content);
 	else if (soap_is(content, SOAP_NS_ENUMERATION, "EnumerateResponse") ||
-	    soap_is(content, SOAP_NS_ENUMERATION, "PullResponse"))
+		 soap_is(content, SOAP_NS_ENUMERATION, "PullResponse"))
 		soap_read_enumeration(reply, content);
 	else if (soap_is(content, SOAP_NS_TRANSFER, "ResourceCreated"))
 		reply->created = soap_read_epr(content);

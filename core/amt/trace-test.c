@@ -12,18 +12,24 @@ trace_test_redacted(void)
 		const char *in;
 		const char *out;
 	} rows[] = {
-		{ "<r:DigestPassword>c2VjcmV0</r:DigestPassword>", "<r:DigestPassword>***</r:DigestPassword>" },
-		{ "<a><Password>S</Password><HostName>pc1</HostName></a>", "<a><Password>***</Password><HostName>pc1</HostName></a>" },
-		{ "<g:NetworkAdminPassword>S</g:NetworkAdminPassword>", "<g:NetworkAdminPassword>***</g:NetworkAdminPassword>" },
+		{ "<r:DigestPassword>c2VjcmV0</r:DigestPassword>",
+		    "<r:DigestPassword>***</r:DigestPassword>" },
+		{ "<a><Password>S</Password><HostName>pc1</HostName></a>",
+		    "<a><Password>***</Password><HostName>pc1</HostName></a>" },
+		{ "<g:NetworkAdminPassword>S</g:NetworkAdminPassword>",
+		    "<g:NetworkAdminPassword>***</g:NetworkAdminPassword>" },
 		{ "<g:Passphrase>S</g:Passphrase>", "<g:Passphrase>***</g:Passphrase>" },
 		{ "<g:MasterKey>S</g:MasterKey>", "<g:MasterKey>***</g:MasterKey>" },
 		{ "<g:KeyBlob>S</g:KeyBlob>", "<g:KeyBlob>***</g:KeyBlob>" },
-		{ "<g:ProvisioningServerOTP>S</g:ProvisioningServerOTP>", "<g:ProvisioningServerOTP>***</g:ProvisioningServerOTP>" },
-		{ "<q:PSKValue>S</q:PSKValue><q:PSKPassPhrase>S</q:PSKPassPhrase>", "<q:PSKValue>***</q:PSKValue><q:PSKPassPhrase>***</q:PSKPassPhrase>" },
+		{ "<g:ProvisioningServerOTP>S</g:ProvisioningServerOTP>",
+		    "<g:ProvisioningServerOTP>***</g:ProvisioningServerOTP>" },
+		{ "<q:PSKValue>S</q:PSKValue><q:PSKPassPhrase>S</q:PSKPassPhrase>",
+		    "<q:PSKValue>***</q:PSKValue><q:PSKPassPhrase>***</q:PSKPassPhrase>" },
 		{ "<r:PID>S</r:PID><r:PPS>S</r:PPS>", "<r:PID>***</r:PID><r:PPS>***</r:PPS>" },
 		{ "<g:PasswordModel>1</g:PasswordModel>", "<g:PasswordModel>1</g:PasswordModel>" },
 		{ "<g:Password/><b>x</b>", "<g:Password/><b>x</b>" },
-		{ "<g:Password a='1'>S<!-- S --><![CDATA[S]]><i>S</i></g:Password>", "<g:Password a='1'>***</g:Password>" },
+		{ "<g:Password a='1'>S<!-- S --><![CDATA[S]]><i>S</i></g:Password>",
+		    "<g:Password a='1'>***</g:Password>" },
 		/* broken in all the ways that could show what follows */
 		{ "<g:Password>S", "<g:Password>***" },
 		{ "<g:Password>S</g:Passwor", "<g:Password>***" },
@@ -33,7 +39,8 @@ trace_test_redacted(void)
 	};
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autofree char *copy = g_memdup2(rows[i].in, strlen(rows[i].in));
-		g_autofree char *out = pv_trace_dup_redacted(copy != NULL ? copy : "", strlen(rows[i].in));
+		g_autofree char *out =
+		    pv_trace_dup_redacted(copy != NULL ? copy : "", strlen(rows[i].in));
 		g_assert_cmpstr(out, ==, rows[i].out);
 	}
 }

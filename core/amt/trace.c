@@ -13,8 +13,9 @@ struct PvTrace {
 
 /* Elements whose content is or reveals a secret. PSK_VALUE and its kin differ in case between classes, so case does
  * not count. */
-static const char *const trace_words[] = { "password", "passphrase", "passwd", "secret", "masterkey",
-	"keyblob", "serverotp", "psk", "pskvalue", "privatekey", "consentcode", "optincode" };
+static const char *const trace_words[] = { "password", "passphrase", "passwd", "secret",
+	"masterkey", "keyblob", "serverotp", "psk", "pskvalue", "privatekey", "consentcode",
+	"optincode" };
 static const char *const trace_names[] = { "PID", "PPS", "OTP", "PIN" };
 /* named like one, but a plain setting */
 static const char *const trace_plain[] = { "PasswordModel" };
@@ -44,7 +45,8 @@ static const char *
 trace_find_close(const char *at, const char *end, const char *name, gsize length)
 {
 	while ((at = memchr(at, '<', (gsize)(end - at))) != NULL) {
-		if ((gsize)(end - at) >= length + 2 && at[1] == '/' && memcmp(at + 2, name, length) == 0)
+		if ((gsize)(end - at) >= length + 2 && at[1] == '/' &&
+		    memcmp(at + 2, name, length) == 0)
 			return at;
 		at++;
 	}
@@ -133,7 +135,8 @@ pv_trace_request(PvTrace *trace, const char *method, const char *path, gboolean 
 	if (trace == NULL)
 		return;
 	trace_stamp(trace, "-> request");
-	fprintf(trace->file, "%s %s HTTP/1.1\n%s", method, path, authorized ? "Authorization: ***\n" : "");
+	fprintf(trace->file, "%s %s HTTP/1.1\n%s", method, path,
+	    authorized ? "Authorization: ***\n" : "");
 	trace_body(trace, body, length_bytes);
 }
 

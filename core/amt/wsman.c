@@ -28,10 +28,11 @@ struct PvWsman {
 	guint message_id;
 	guint requests;
 	guint writes;
-	GHashTable *instances;    /* key of the request -> PvInstance */
+	GHashTable *instances; /* key of the request -> PvInstance */
 	GHashTable *enumerations; /* class name -> GPtrArray of PvInstance */
-	char *version;            /* NULL: not told */
-	gsize reply_bytes;        /* of the last answer's body */
+	char *version; /* NULL: not told */
+	gsize reply_bytes; /* of the last answer's body */
+	gboolean context_lost; /* the last answer was the fault that says so */
 
 	PvCredentialNext next;
 	PvCredentialWorked worked;
@@ -39,13 +40,13 @@ struct PvWsman {
 
 	/* login */
 	PvDigest *digest;
-	gboolean has_answer;    /* the digest has a challenge and a user */
-	gboolean logged_in;     /* the device took it at least once */
-	guint attempt;          /* of the credential in use, or to ask for next */
-	guint wrong_logins;     /* in a row; a close does not reset them */
+	gboolean has_answer; /* the digest has a challenge and a user */
+	gboolean logged_in; /* the device took it at least once */
+	guint attempt; /* of the credential in use, or to ask for next */
+	guint wrong_logins; /* in a row; a close does not reset them */
 	char *realm;
-	char *user;             /* in use */
-	PvSecret *password;     /* in use */
+	char *user; /* in use */
+	PvSecret *password; /* in use */
 };
 
 PvWsman *
@@ -70,10 +71,10 @@ pv_wsman_new(const PvWsmanOptions *options, GCancellable *cancellable)
 	wsman->request = g_string_sized_new(4096);
 	wsman->authorization = g_string_sized_new(512);
 	wsman->timeout_sec = options->request_msec != 0 ? MAX(options->request_msec / 1000, 1) : 60;
-	wsman->instances =
-	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)pv_instance_free);
-	wsman->enumerations =
-	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+	wsman->instances = g_hash_table_new_full(
+	    g_str_hash, g_str_equal, g_free, (GDestroyNotify)pv_instance_free);
+	wsman->enumerations = g_hash_table_new_full(
+	    g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
 	wsman->next = options->next;
 	wsman->worked = options->worked;
 	wsman->data = options->data;
@@ -185,15 +186,15 @@ wsman_note_version(PvWsman *wsman, const char *server)
 
 /* Sends one HTTP request. @body NULL: GET. */
 static gboolean
-wsman_send(PvWsman *wsman, const char *path, const GString *body, PvHttpReply *reply, PvHttpFate *fate,
-    GError **error)
+wsman_send(PvWsman *wsman, const char *path, const GString *body, PvHttpReply *reply,
+    PvHttpFate *fate, GError **error)
 {
 	const char *authorization = NULL;
 	*fate = PV_HTTP_UNSENT;
 	if (body != NULL && wsman->has_answer) {
 		g_string_truncate(wsman->authorization, 0);
-		if (!pv_digest_answer(
-			wsman->digest, wsman->authorization, "POST", path, body->str, body->len, error))
+		if (!pv_digest_answer(wsman->digest, wsman->authorization, "POST", path, body->str,
+			body->len, error))
 			return FALSE;
 		authorization = wsman->authorization->str;
 	}
@@ -213,29 +214,22 @@ wsman_send(PvWsman *wsman, const char *path, const GString *body, PvHttpReply *r
 	return TRUE;
 }
 
-/* Whether a failed exchange may be tried once more: only a connection that went away is worth it. */
-static gboolean
-wsman_may_resend(gboolean is_write, PvHttpFate fate, const GError *error)
-{
-	return !is_write && fate == PV_HTTP_LOST &&
-	    g_error_matches(error, PV_ERROR, PV_ERROR_UNREACHABLE) &&
-	    strstr(error->message, "closed before") != NULL;
-}
-
 /* The same with one repetition for reads. A write whose answer is lost may have been done: the caller has to look. */
 static gboolean
-wsman_send_safely(PvWsman *wsman, const GString *body, gboolean is_write, PvHttpReply *reply, GError **error)
+wsman_send_safely(
+    PvWsman *wsman, const GString *body, gboolean is_write, PvHttpReply *reply, GError **error)
 {
 	PvHttpFate fate;
 	g_autoptr(GError) local = NULL;
 	if (wsman_send(wsman, WSMAN_PATH, body, reply, &fate, &local))
 		return TRUE;
-	if (wsman_may_resend(is_write, fate, local)) {
+	if (!is_write && fate == PV_HTTP_CLOSED) {
 		g_clear_error(&local);
 		if (wsman_send(wsman, WSMAN_PATH, body, reply, &fate, &local))
 			return TRUE;
 	}
-	if (is_write && fate == PV_HTTP_LOST && g_error_matches(local, PV_ERROR, PV_ERROR_UNREACHABLE))
+	if (is_write && fate != PV_HTTP_UNSENT &&
+	    g_error_matches(local, PV_ERROR, PV_ERROR_UNREACHABLE))
 		g_prefix_error(&local, "reply lost: ");
 	g_propagate_error(error, g_steal_pointer(&local));
 	return FALSE;
@@ -251,8 +245,8 @@ wsman_fail_login(PvWsman *wsman, GError **error)
 		    "log in: the device asks for a login and no credential is configured");
 	else
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "log in: auth-exhausted: the device took none of %u credential%s", wsman->attempt,
-		    wsman->attempt == 1 ? "" : "s");
+		    "log in: auth-exhausted: the device took none of %u credential%s",
+		    wsman->attempt, wsman->attempt == 1 ? "" : "s");
 	return FALSE;
 }
 
@@ -264,7 +258,8 @@ wsman_next_credential(PvWsman *wsman, const PvDigestChallenge *challenge, GError
 	g_autoptr(PvSecret) password = NULL;
 	if (wsman->wrong_logins >= WSMAN_MAX_WRONG_LOGINS) {
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "log in: auth-exhausted: stopped after %u wrong logins, before the firmware locks them",
+		    "log in: auth-exhausted: stopped after %u wrong logins, before the firmware "
+		    "locks them",
 		    wsman->wrong_logins);
 		return FALSE;
 	}
@@ -290,7 +285,8 @@ typedef struct {
 static gboolean
 wsman_answer_challenge(PvWsman *wsman, WsmanLogin *login, const PvHttpReply *reply, GError **error)
 {
-	g_autoptr(PvDigestChallenge) challenge = pv_digest_challenge_parse(reply->challenges, error);
+	g_autoptr(PvDigestChallenge) challenge =
+	    pv_digest_challenge_parse(reply->challenges, error);
 	if (challenge == NULL)
 		return FALSE;
 	/* AMT says stale="false" when a nonce has run out, too, so a login that has worked gets one more try whatever
@@ -331,7 +327,8 @@ wsman_note_login(PvWsman *wsman)
 
 /* Sends the body until the device neither fails nor asks for a login; always the same bytes. */
 static gboolean
-wsman_exchange(PvWsman *wsman, const GString *body, gboolean is_write, PvHttpReply *reply, GError **error)
+wsman_exchange(
+    PvWsman *wsman, const GString *body, gboolean is_write, PvHttpReply *reply, GError **error)
 {
 	WsmanLogin login = { 0 };
 	/* each round ends a credential or renews it, and both are bounded; this is the last resort */
@@ -345,7 +342,8 @@ wsman_exchange(PvWsman *wsman, const GString *body, gboolean is_write, PvHttpRep
 		if (!wsman_answer_challenge(wsman, &login, reply, error))
 			return FALSE;
 	}
-	g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "log in: the device asks for a login without end");
+	g_set_error(
+	    error, PV_ERROR, PV_ERROR_AUTH, "log in: the device asks for a login without end");
 	return FALSE;
 }
 
@@ -375,8 +373,8 @@ wsman_set_fault(const PvSoapReply *reply, GError **error)
 	for (gsize i = 0; i < G_N_ELEMENTS(wsman_faults); i++)
 		if (g_str_equal(wsman_faults[i].name, reply->fault))
 			code = wsman_faults[i].code;
-	g_set_error(error, PV_ERROR, (gint)code, "%s%s%s", reply->fault, reply->reason != NULL ? ": " : "",
-	    reply->reason != NULL ? reply->reason : "");
+	g_set_error(error, PV_ERROR, (gint)code, "%s%s%s", reply->fault,
+	    reply->reason != NULL ? ": " : "", reply->reason != NULL ? reply->reason : "");
 }
 
 static PvError
@@ -396,18 +394,20 @@ static PvSoapReply *
 wsman_read_reply(PvWsman *wsman, const PvHttpReply *http, GError **error)
 {
 	g_autoptr(GError) local = NULL;
-	g_autoptr(PvSoapReply) reply = pv_soap_parse(wsman->parser, http->body, http->length, &local);
+	g_autoptr(PvSoapReply) reply =
+	    pv_soap_parse(wsman->parser, http->body, http->length, &local);
 	if (http->status == 200 && reply == NULL) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return NULL;
 	}
 	if (reply != NULL && reply->fault != NULL) {
+		wsman->context_lost = g_str_equal(reply->fault, "InvalidEnumerationContext");
 		wsman_set_fault(reply, error);
 		return NULL;
 	}
 	if (http->status != 200) {
-		g_set_error(error, PV_ERROR, (gint)wsman_judge_status(http->status), "HTTP status %u without a fault",
-		    http->status);
+		g_set_error(error, PV_ERROR, (gint)wsman_judge_status(http->status),
+		    "HTTP status %u without a fault", http->status);
 		return NULL;
 	}
 	return g_steal_pointer(&reply);
@@ -417,6 +417,7 @@ static PvSoapReply *
 wsman_call(PvWsman *wsman, PvSoapRequest *request, gboolean is_write, GError **error)
 {
 	PvHttpReply http;
+	wsman->context_lost = FALSE;
 	if (is_write) {
 		/* whatever becomes of it, nothing that was read before can be relied on */
 		pv_wsman_forget(wsman);
@@ -426,7 +427,7 @@ wsman_call(PvWsman *wsman, PvSoapRequest *request, gboolean is_write, GError **e
 	request->timeout_sec = wsman->timeout_sec;
 	g_string_truncate(wsman->request, 0);
 	gboolean ok = pv_soap_write(wsman->request, request, error) &&
-	    wsman_exchange(wsman, wsman->request, is_write, &http, error);
+		      wsman_exchange(wsman, wsman->request, is_write, &http, error);
 	if (request->content != NULL) /* the only kind of request that carries secrets */
 		memset(wsman->request->str, 0, wsman->request->allocated_len);
 	return ok ? wsman_read_reply(wsman, &http, error) : NULL;
@@ -467,7 +468,9 @@ static PvInstance *
 wsman_get(PvWsman *wsman, const char *class_name, const PvSelector *selectors, GError **error)
 {
 	static const PvSelector singleton[] = { { NULL, NULL } };
-	PvSoapRequest request = { .kind = PV_SOAP_GET, .class_name = class_name, .selectors = selectors };
+	PvSoapRequest request = {
+		.kind = PV_SOAP_GET, .class_name = class_name, .selectors = selectors
+	};
 	g_autoptr(PvSoapReply) reply = wsman_call(wsman, &request, FALSE, error);
 	if (reply == NULL)
 		return NULL;
@@ -521,7 +524,9 @@ pv_wsman_create(PvWsman *wsman, const PvInstance *instance, GError **error)
 {
 	g_return_val_if_fail(wsman != NULL && instance != NULL, NULL);
 	const char *class_name = pv_instance_get_class(instance);
-	PvSoapRequest request = { .kind = PV_SOAP_CREATE, .class_name = class_name, .content = instance };
+	PvSoapRequest request = {
+		.kind = PV_SOAP_CREATE, .class_name = class_name, .content = instance
+	};
 	g_autoptr(PvSoapReply) reply = wsman_call(wsman, &request, TRUE, error);
 	if (reply != NULL && reply->created != NULL)
 		return g_steal_pointer(&reply->created);
@@ -535,7 +540,9 @@ gboolean
 pv_wsman_delete(PvWsman *wsman, const char *class_name, const PvSelector *selectors, GError **error)
 {
 	g_return_val_if_fail(wsman != NULL && class_name != NULL, FALSE);
-	PvSoapRequest request = { .kind = PV_SOAP_DELETE, .class_name = class_name, .selectors = selectors };
+	PvSoapRequest request = {
+		.kind = PV_SOAP_DELETE, .class_name = class_name, .selectors = selectors
+	};
 	g_autoptr(PvSoapReply) reply = wsman_call(wsman, &request, TRUE, error);
 	if (reply == NULL)
 		g_prefix_error(error, "delete %s: ", class_name);
@@ -548,7 +555,8 @@ wsman_take_items(GPtrArray *instances, PvSoapReply *reply, GError **error)
 	if (reply->items == NULL)
 		return TRUE;
 	if (instances->len + reply->items->len > WSMAN_MAX_INSTANCES) {
-		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "it has more than %d instances", WSMAN_MAX_INSTANCES);
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "it has more than %d instances",
+		    WSMAN_MAX_INSTANCES);
 		return FALSE;
 	}
 	g_ptr_array_extend_and_steal(instances, g_steal_pointer(&reply->items));
@@ -557,14 +565,18 @@ wsman_take_items(GPtrArray *instances, PvSoapReply *reply, GError **error)
 
 /* One pull; *context becomes where the next goes on, NULL at the end. */
 static gboolean
-wsman_pull(PvWsman *wsman, const char *class_name, char **context, GPtrArray *instances, GError **error)
+wsman_pull(
+    PvWsman *wsman, const char *class_name, char **context, GPtrArray *instances, GError **error)
 {
-	PvSoapRequest request = { .kind = PV_SOAP_PULL, .class_name = class_name, .context = *context };
+	PvSoapRequest request = {
+		.kind = PV_SOAP_PULL, .class_name = class_name, .context = *context
+	};
 	g_autoptr(PvSoapReply) reply = wsman_call(wsman, &request, FALSE, error);
 	if (reply == NULL)
 		return FALSE;
 	if (!reply->is_enumeration) {
-		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "the answer to a pull is no PullResponse");
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_PROTOCOL, "the answer to a pull is no PullResponse");
 		return FALSE;
 	}
 	g_free(*context);
@@ -576,12 +588,14 @@ static GPtrArray *
 wsman_enumerate(PvWsman *wsman, const char *class_name, GError **error)
 {
 	PvSoapRequest request = { .kind = PV_SOAP_ENUMERATE, .class_name = class_name };
-	g_autoptr(GPtrArray) instances = g_ptr_array_new_with_free_func((GDestroyNotify)pv_instance_free);
+	g_autoptr(GPtrArray) instances =
+	    g_ptr_array_new_with_free_func((GDestroyNotify)pv_instance_free);
 	g_autoptr(PvSoapReply) reply = wsman_call(wsman, &request, FALSE, error);
 	if (reply == NULL)
 		return NULL;
 	if (reply->context == NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "the answer holds no enumeration context");
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_PROTOCOL, "the answer holds no enumeration context");
 		return NULL;
 	}
 	/* firmware gives all at once, or one instance and a new context at each pull */
@@ -590,7 +604,8 @@ wsman_enumerate(PvWsman *wsman, const char *class_name, GError **error)
 	for (guint pulls = 0; context != NULL; pulls++) {
 		if (pulls == WSMAN_MAX_PULLS || bytes > WSMAN_MAX_ENUMERATION) {
 			g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-			    "it does not end after %u pulls and %" G_GSIZE_FORMAT " bytes", pulls, bytes);
+			    "it does not end after %u pulls and %" G_GSIZE_FORMAT " bytes", pulls,
+			    bytes);
 			return NULL;
 		}
 		if (!wsman_pull(wsman, class_name, &context, instances, error))
@@ -598,14 +613,6 @@ wsman_enumerate(PvWsman *wsman, const char *class_name, GError **error)
 		bytes += wsman->reply_bytes;
 	}
 	return g_steal_pointer(&instances);
-}
-
-/* A context is the connection's or the firmware's to forget (it restarts, the idle time is over); reads can begin anew. */
-static gboolean
-wsman_lost_context(const GError *error)
-{
-	return g_error_matches(error, PV_ERROR, PV_ERROR_REJECTED) &&
-	    g_str_has_prefix(error->message, "InvalidEnumerationContext");
 }
 
 static gpointer
@@ -622,12 +629,14 @@ pv_wsman_enumerate(PvWsman *wsman, const char *class_name, GError **error)
 	if (instances == NULL) {
 		g_autoptr(GError) local = NULL;
 		instances = wsman_enumerate(wsman, class_name, &local);
-		if (instances == NULL && wsman_lost_context(local)) {
+		/* the firmware forgot where it was (it restarted, or its idle time was over); a read can begin anew */
+		if (instances == NULL && wsman->context_lost) {
 			g_clear_error(&local);
 			instances = wsman_enumerate(wsman, class_name, &local);
 		}
 		if (instances == NULL) {
-			g_propagate_prefixed_error(error, g_steal_pointer(&local), "enumerate %s: ", class_name);
+			g_propagate_prefixed_error(
+			    error, g_steal_pointer(&local), "enumerate %s: ", class_name);
 			return NULL;
 		}
 		g_hash_table_insert(wsman->enumerations, g_strdup(class_name), instances);
@@ -641,13 +650,14 @@ static gboolean
 wsman_is_write(const char *method)
 {
 	return !g_str_has_prefix(method, "Get") && !g_str_has_prefix(method, "Enumerate") &&
-	    !g_str_has_prefix(method, "Read");
+	       !g_str_has_prefix(method, "Read");
 }
 
 static PvInstance *
 wsman_invoke(PvWsman *wsman, PvSoapRequest *request, gint64 *status, GError **error)
 {
-	g_autoptr(PvSoapReply) reply = wsman_call(wsman, request, wsman_is_write(request->method), error);
+	g_autoptr(PvSoapReply) reply =
+	    wsman_call(wsman, request, wsman_is_write(request->method), error);
 	if (reply == NULL)
 		return NULL;
 	if (reply->instance == NULL) {
@@ -663,8 +673,8 @@ wsman_invoke(PvWsman *wsman, PvSoapRequest *request, gint64 *status, GError **er
 }
 
 PvInstance *
-pv_wsman_invoke(PvWsman *wsman, const char *class_name, const PvSelector *selectors, const char *method,
-    const PvInstance *input, guint32 *status, GError **error)
+pv_wsman_invoke(PvWsman *wsman, const char *class_name, const PvSelector *selectors,
+    const char *method, const PvInstance *input, guint32 *status, GError **error)
 {
 	g_return_val_if_fail(wsman != NULL && class_name != NULL && method != NULL, NULL);
 	PvSoapRequest request = { .kind = PV_SOAP_INVOKE,

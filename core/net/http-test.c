@@ -10,9 +10,9 @@
 
 /* a TLS device and a client with a provisioning certificate */
 typedef struct {
-	FakeCert *root;     /* of the site */
-	FakeCert *device;   /* pc1.example.com, by the root */
-	FakeCert *self;     /* what a device in set-up shows */
+	FakeCert *root; /* of the site */
+	FakeCert *device; /* pc1.example.com, by the root */
+	FakeCert *self; /* what a device in set-up shows */
 	FakeCert *own_root; /* of our own certificate */
 	FakeCert *own_middle;
 	FakeCert *own;
@@ -37,9 +37,11 @@ http_test_handle(FakeHttpConnection *connection, const FakeHttpRequest *request,
 		return fake_http_send(connection, "\r\n", -1);
 	}
 	if (strstr(request->path, "redirect") != NULL)
-		return fake_http_reply(connection, 302, "Location: /other\r\nSet-Cookie: a=b\r\n", "moved");
+		return fake_http_reply(
+		    connection, 302, "Location: /other\r\nSet-Cookie: a=b\r\n", "moved");
 	if (strstr(request->path, "chunk") != NULL) {
-		fake_http_send(connection, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzzz\r\nx\r\n", -1);
+		fake_http_send(connection,
+		    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzzz\r\nx\r\n", -1);
 		return FALSE;
 	}
 	if (strstr(request->path, "junk") != NULL) {
@@ -52,7 +54,8 @@ http_test_handle(FakeHttpConnection *connection, const FakeHttpRequest *request,
 			;
 		return FALSE;
 	}
-	return fake_http_reply(connection, 200, "Server: test\r\nWWW-Authenticate: A\r\nwww-authenticate:B \r\n", "hello");
+	return fake_http_reply(connection, 200,
+	    "Server: test\r\nWWW-Authenticate: A\r\nwww-authenticate:B \r\n", "hello");
 }
 
 static int
@@ -62,16 +65,17 @@ http_test_see_client(X509_STORE_CTX *context, void *data)
 	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(context);
 	f->chain_length = (guint)sk_X509_num(sent);
 	f->chain_in_order = f->chain_length == 3 &&
-	    X509_cmp(sk_X509_value(sent, 0), f->own->certificate) == 0 &&
-	    X509_cmp(sk_X509_value(sent, 1), f->own_middle->certificate) == 0 &&
-	    X509_cmp(sk_X509_value(sent, 2), f->own_root->certificate) == 0;
+			    X509_cmp(sk_X509_value(sent, 0), f->own->certificate) == 0 &&
+			    X509_cmp(sk_X509_value(sent, 1), f->own_middle->certificate) == 0 &&
+			    X509_cmp(sk_X509_value(sent, 2), f->own_root->certificate) == 0;
 	return 1;
 }
 
 static int
 http_test_refuse_client(X509_STORE_CTX *context, void *data)
 {
-	X509_STORE_CTX_set_error(context, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY); /* becomes "unknown CA" */
+	X509_STORE_CTX_set_error(
+	    context, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY); /* becomes "unknown CA" */
 	return 0;
 }
 
@@ -89,13 +93,17 @@ http_test_new_tls(const FakeCert *cert)
 static void
 http_test_set_up(Fixture *f, gconstpointer unused)
 {
-	f->root = fake_cert_new(&(FakeCertSpec){ .common_name = "Site Root", .is_ca = TRUE });
-	f->device = fake_cert_new(&(FakeCertSpec){ .common_name = "pc1.example.com", .dns_name = "pc1.example.com", .issuer = f->root });
-	f->self = fake_cert_new(&(FakeCertSpec){ .common_name = "Intel(r) AMT" });
-	f->own_root = fake_cert_new(&(FakeCertSpec){ .common_name = "Own Root", .is_ca = TRUE });
-	f->own_middle = fake_cert_new(&(FakeCertSpec){ .common_name = "Own Middle", .is_ca = TRUE, .issuer = f->own_root });
-	f->own = fake_cert_new(&(FakeCertSpec){ .common_name = "prov.example.com", .issuer = f->own_middle });
-	g_autoptr(GPtrArray) anchors = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+	f->root = fake_cert_new(&(FakeCertSpec) { .common_name = "Site Root", .is_ca = TRUE });
+	f->device = fake_cert_new(&(FakeCertSpec) {
+	    .common_name = "pc1.example.com", .dns_name = "pc1.example.com", .issuer = f->root });
+	f->self = fake_cert_new(&(FakeCertSpec) { .common_name = "Intel(r) AMT" });
+	f->own_root = fake_cert_new(&(FakeCertSpec) { .common_name = "Own Root", .is_ca = TRUE });
+	f->own_middle = fake_cert_new(
+	    &(FakeCertSpec) { .common_name = "Own Middle", .is_ca = TRUE, .issuer = f->own_root });
+	f->own = fake_cert_new(
+	    &(FakeCertSpec) { .common_name = "prov.example.com", .issuer = f->own_middle });
+	g_autoptr(GPtrArray) anchors =
+	    g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
 	g_ptr_array_add(anchors, fake_cert_dup_der(f->root));
 	f->trust = pv_trust_new(anchors, NULL);
 	STACK_OF(X509) *list = sk_X509_new_null();
@@ -133,8 +141,11 @@ http_test_serve(Fixture *f, const FakeCert *cert)
 static PvHttpOptions
 http_test_options(Fixture *f)
 {
-	return (PvHttpOptions){ .address = "127.0.0.1", .port = fake_http_get_port(f->http),
-		.tls = f->tls != NULL, .trust = f->trust, .peer_name = "pc1.example.com" };
+	return (PvHttpOptions) { .address = "127.0.0.1",
+		.port = fake_http_get_port(f->http),
+		.tls = f->tls != NULL,
+		.trust = f->trust,
+		.peer_name = "pc1.example.com" };
 }
 
 static PvHttp *
@@ -151,14 +162,16 @@ http_test_get(const PvHttpOptions *options, const char *path, guint *status, GEr
 }
 
 static void
-http_test_expect_error(const PvHttpOptions *options, const char *path, gint code, const char *reason)
+http_test_expect_error(
+    const PvHttpOptions *options, const char *path, gint code, const char *reason)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(PvHttp) http = http_test_get(options, path, NULL, &error);
 	g_assert_null(http);
 	g_assert_nonnull(error);
 	if (error->code != code || strstr(error->message, reason) == NULL)
-		g_error("\"%s\" (%s) lacks \"%s\"", error->message, pv_error_get_name(error), reason);
+		g_error(
+		    "\"%s\" (%s) lacks \"%s\"", error->message, pv_error_get_name(error), reason);
 	g_assert_error(error, PV_ERROR, code);
 }
 
@@ -191,8 +204,10 @@ http_test_refused_peers(Fixture *f, gconstpointer unused)
 	http_test_serve(f, f->device);
 	PvHttpOptions options = http_test_options(f);
 	options.peer_name = "pc2.example.com";
-	g_autofree char *text = g_strdup_printf(
-	    "connect 127.0.0.1:%u: the certificate is for \"pc1.example.com\" and not for \"pc2.example.com\"", options.port);
+	g_autofree char *text =
+	    g_strdup_printf("connect 127.0.0.1:%u: the certificate is for \"pc1.example.com\" and "
+			    "not for \"pc2.example.com\"",
+		options.port);
 	http_test_expect_error(&options, "/", PV_ERROR_AUTH, text);
 	/* nothing to verify with is no reason to accept */
 	options.peer_name = NULL;
@@ -207,7 +222,10 @@ http_test_refused_peers(Fixture *f, gconstpointer unused)
 	http_test_serve(f, f->self);
 	options = http_test_options(f);
 	http_test_expect_error(&options, "/", PV_ERROR_AUTH, "unknown issuer");
-	g_autoptr(FakeCert) old = fake_cert_new(&(FakeCertSpec){ .common_name = "pc1.example.com", .issuer = f->root, .from_days = -9, .until_days = -2 });
+	g_autoptr(FakeCert) old = fake_cert_new(&(FakeCertSpec) { .common_name = "pc1.example.com",
+	    .issuer = f->root,
+	    .from_days = -9,
+	    .until_days = -2 });
 	http_test_serve(f, old);
 	options = http_test_options(f);
 	http_test_expect_error(&options, "/", PV_ERROR_AUTH, "certificate has expired on 20");
@@ -265,12 +283,14 @@ http_test_client_refused(Fixture *f, gconstpointer unused)
 		SSL_CTX_set_cert_verify_callback(f->tls, http_test_refuse_client, f);
 		PvHttpOptions options = http_test_options(f);
 		options.identity = f->identity;
-		g_autofree char *text =
-		    g_strdup_printf("connect 127.0.0.1:%u: the device refused our certificate: unknown CA", options.port);
+		g_autofree char *text = g_strdup_printf(
+		    "connect 127.0.0.1:%u: the device refused our certificate: unknown CA",
+		    options.port);
 		http_test_expect_error(&options, "/", PV_ERROR_AUTH, text);
 	}
 	PvHttpOptions options = http_test_options(f);
-	http_test_expect_error(&options, "/", PV_ERROR_AUTH, "the device wants a certificate and we present none");
+	http_test_expect_error(
+	    &options, "/", PV_ERROR_AUTH, "the device wants a certificate and we present none");
 }
 
 /* ---- which TLS ---- */
@@ -279,7 +299,8 @@ http_test_client_refused(Fixture *f, gconstpointer unused)
 static void
 http_test_policy(Fixture *f, gconstpointer unused)
 {
-	g_autoptr(FakeCert) sha1 = fake_cert_new(&(FakeCertSpec){ .common_name = "pc1.example.com", .issuer = f->root, .sha1 = TRUE, .rsa_bits = 1024 });
+	g_autoptr(FakeCert) sha1 = fake_cert_new(&(FakeCertSpec) {
+	    .common_name = "pc1.example.com", .issuer = f->root, .sha1 = TRUE, .rsa_bits = 1024 });
 	http_test_serve(f, sha1);
 	SSL_CTX_set_min_proto_version(f->tls, TLS1_VERSION);
 	SSL_CTX_set_max_proto_version(f->tls, TLS1_VERSION);
@@ -296,7 +317,8 @@ http_test_policy(Fixture *f, gconstpointer unused)
 	options = http_test_options(f);
 	http_test_expect_error(&options, "/", PV_ERROR_AUTH, "too");
 	options.allow_unverified = TRUE;
-	http_test_expect_error(&options, "/", PV_ERROR_AUTH, "the TLS policy of the device is modern");
+	http_test_expect_error(
+	    &options, "/", PV_ERROR_AUTH, "the TLS policy of the device is modern");
 	options.policy = PV_TLS_LEGACY;
 	g_autoptr(PvHttp) legacy = http_test_get(&options, "/", NULL, &error);
 	g_assert_no_error(error);
@@ -329,7 +351,8 @@ http_test_kept(Fixture *f, gconstpointer unused)
 	for (guint i = 0; i < 5; i++) {
 		PvHttpReply reply;
 		PvHttpFate fate;
-		g_assert_true(pv_http_request(http, "/wsman", "Digest x", "<a/>", 4, &reply, &fate, &error));
+		g_assert_true(
+		    pv_http_request(http, "/wsman", "Digest x", "<a/>", 4, &reply, &fate, &error));
 		g_assert_no_error(error);
 		g_assert_cmpuint(reply.status, ==, 200);
 		g_assert_cmpstr(reply.server, ==, "test");
@@ -341,7 +364,8 @@ http_test_kept(Fixture *f, gconstpointer unused)
 	g_assert_cmpuint(fake_http_get_connections(f->http), ==, 1);
 	const FakeHttpRequest *request = fake_http_get_request(f->http, 4);
 	g_assert_cmpstr(request->authorization, ==, "Digest x");
-	g_assert_nonnull(strstr(request->headers, "Content-Type: application/soap+xml; charset=UTF-8\r\n"));
+	g_assert_nonnull(
+	    strstr(request->headers, "Content-Type: application/soap+xml; charset=UTF-8\r\n"));
 	g_assert_null(strstr(request->headers, "Expect"));
 	g_assert_null(strstr(request->headers, "User-Agent"));
 	pv_http_close(http);
@@ -390,13 +414,15 @@ http_test_unreachable(Fixture *f, gconstpointer unused)
 	http_test_serve(f, NULL);
 	PvHttpOptions options = http_test_options(f);
 	g_clear_pointer(&f->http, fake_http_free);
-	g_autofree char *text = g_strdup_printf("connect 127.0.0.1:%u: connection refused", options.port);
+	g_autofree char *text =
+	    g_strdup_printf("connect 127.0.0.1:%u: connection refused", options.port);
 	http_test_expect_error(&options, "/", PV_ERROR_UNREACHABLE, text);
 	options.address = "::1";
 	text = (g_free(text), g_strdup_printf("connect [::1]:%u: ", options.port));
 	http_test_expect_error(&options, "/", PV_ERROR_UNREACHABLE, text);
 	options.address = "no-such-host.invalid";
-	http_test_expect_error(&options, "/", PV_ERROR_UNREACHABLE, "connect no-such-host.invalid:");
+	http_test_expect_error(
+	    &options, "/", PV_ERROR_UNREACHABLE, "connect no-such-host.invalid:");
 	/* a proxy in the environment is not asked */
 	g_setenv("http_proxy", "http://127.0.0.1:1", TRUE);
 	http_test_serve(f, NULL);
@@ -411,7 +437,8 @@ main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	pv_net_init();
-#define ADD(path, function) g_test_add(path, Fixture, NULL, http_test_set_up, function, http_test_tear_down)
+#define ADD(path, function) \
+	g_test_add(path, Fixture, NULL, http_test_set_up, function, http_test_tear_down)
 	ADD("/net/http/verified", http_test_verified);
 	ADD("/net/http/refused-peers", http_test_refused_peers);
 	ADD("/requirements/S12-07.3/pinned", http_test_pinned);

@@ -17,12 +17,13 @@
 struct PvHttp {
 	PvHttpOptions options; /* strings owned, objects referenced */
 	GCancellable *cancellable;
-	GPollFD wake;  /* becomes readable when cancelled; fd -1: could not be had */
-	char *url;     /* without path */
-	CURL *easy;    /* NULL: closed */
-	CURLM *multi;  /* ours, so that a cancellation can interrupt the wait; holds the connection */
+	GPollFD wake; /* becomes readable when cancelled; fd -1: could not be had */
+	char *url; /* without path */
+	CURL *easy; /* NULL: closed */
+	CURLM
+	*multi; /* ours, so that a cancellation can interrupt the wait; holds the connection */
 	struct curl_slist *fixed; /* headers of every POST */
-	gboolean only_tls10;      /* the device stumbled over anything newer */
+	gboolean only_tls10; /* the device stumbled over anything newer */
 
 	/* of the peer, from the first handshake until closed; resumed sessions keep them */
 	char *fingerprint;
@@ -31,11 +32,11 @@ struct PvHttp {
 	/* of the request in flight */
 	char text[CURL_ERROR_SIZE];
 	GError *refusal; /* why we refused the peer */
-	int alert;       /* TLS alert that the peer sent; -1: none */
+	int alert; /* TLS alert that the peer sent; -1: none */
 	gboolean closed_behind; /* the connection went away after something was sent */
-	const char *broken;     /* constant text: a limit of size was passed */
-	gboolean slow;          /* the limit of time for an answer that has begun was */
-	gint64 first_byte;      /* monotonic, microseconds; 0: none yet */
+	const char *broken; /* constant text: a limit of size was passed */
+	gboolean slow; /* the limit of time for an answer that has begun was */
+	gint64 first_byte; /* monotonic, microseconds; 0: none yet */
 
 	GString *body;
 	GString *headers;
@@ -76,8 +77,8 @@ http_accept_unverified(PvHttp *http, X509 *leaf, GError **error)
 	const PvHttpOptions *options = &http->options;
 	if (options->pin != NULL && g_ascii_strcasecmp(options->pin, http->fingerprint) != 0) {
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "the certificate (SHA-256 %s) is not the one that was pinned (%s)", http->fingerprint,
-		    options->pin);
+		    "the certificate (SHA-256 %s) is not the one that was pinned (%s)",
+		    http->fingerprint, options->pin);
 		return FALSE;
 	}
 	/* SHA-1 and short keys pass only under the legacy policy, self-signed or not */
@@ -88,12 +89,13 @@ http_accept_unverified(PvHttp *http, X509 *leaf, GError **error)
 }
 
 static gboolean
-http_judge_peer(PvHttp *http, X509 *leaf, STACK_OF(X509) *sent, GError **error)
+http_judge_peer(PvHttp *http, X509 *leaf, STACK_OF(X509) * sent, GError **error)
 {
 	const PvHttpOptions *options = &http->options;
 	g_autoptr(GError) local = NULL;
 	if (options->trust != NULL && options->peer_name != NULL &&
-	    pv_trust_verify(options->trust, leaf, sent, options->peer_name, options->policy, &local)) {
+	    pv_trust_verify(
+		options->trust, leaf, sent, options->peer_name, options->policy, &local)) {
 		http->verified = TRUE;
 		return TRUE;
 	}
@@ -170,8 +172,9 @@ http_prepare_tls(CURL *easy, void *tls, void *data)
 	if (http->options.identity == NULL || http_set_identity(context, http->options.identity))
 		return CURLE_OK;
 	g_autofree char *text = pv_tls_dup_openssl_error();
-	g_set_error(&http->refusal, PV_ERROR, PV_ERROR_CONFIG, "our certificate %s cannot be used: %s",
-	    pv_identity_get_path(http->options.identity), text);
+	g_set_error(&http->refusal, PV_ERROR, PV_ERROR_CONFIG,
+	    "our certificate %s cannot be used: %s", pv_identity_get_path(http->options.identity),
+	    text);
 	return CURLE_SSL_CERTPROBLEM;
 }
 
@@ -264,8 +267,7 @@ pv_http_new(const PvHttpOptions *options, GCancellable *cancellable)
 	http->body = g_string_sized_new(4096);
 	http->headers = g_string_sized_new(512);
 	http->challenges = g_ptr_array_new_with_free_func(g_free);
-	http->fixed =
-	    curl_slist_append(NULL, "Content-Type: application/soap+xml; charset=UTF-8");
+	http->fixed = curl_slist_append(NULL, "Content-Type: application/soap+xml; charset=UTF-8");
 	http->fixed = curl_slist_append(http->fixed, "Accept:");
 	http->fixed = curl_slist_append(http->fixed, "Expect:");
 	return http;
@@ -313,8 +315,8 @@ http_configure(PvHttp *http)
 #if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, http->options.tls ? "https" : "http");
 #else
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
-	    (long)(http->options.tls ? CURLPROTO_HTTPS : CURLPROTO_HTTP));
+	curl_easy_setopt(
+	    easy, CURLOPT_PROTOCOLS, (long)(http->options.tls ? CURLPROTO_HTTPS : CURLPROTO_HTTP));
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a resolver that hangs */
@@ -381,12 +383,14 @@ http_explain_alert(const PvHttp *http)
 	HttpFailure failure = { .code = PV_ERROR_UNREACHABLE };
 	if (http_is_certificate_alert(http->alert)) {
 		failure.code = PV_ERROR_AUTH;
-		failure.text = g_strdup_printf(http->options.identity != NULL ?
-			"the device refused our certificate: %s" :
-			"the device wants a certificate and we present none: %s",
-		    name);
+		failure.text =
+		    g_strdup_printf(http->options.identity != NULL
+					? "the device refused our certificate: %s"
+					: "the device wants a certificate and we present none: %s",
+			name);
 	} else if (http->alert == SSL_AD_PROTOCOL_VERSION ||
-	    http->alert == SSL_AD_INSUFFICIENT_SECURITY || http->alert == SSL_AD_HANDSHAKE_FAILURE) {
+		   http->alert == SSL_AD_INSUFFICIENT_SECURITY ||
+		   http->alert == SSL_AD_HANDSHAKE_FAILURE) {
 		failure.code = PV_ERROR_UNSUPPORTED;
 		failure.text = g_strdup_printf("the device broke off the TLS handshake: %s%s", name,
 		    modern ? " (the TLS policy of the device is modern: TLS 1.2 and up)" : "");
@@ -421,21 +425,25 @@ http_explain_errno(long number)
 static HttpFailure
 http_explain_handshake(const PvHttp *http)
 {
-	static const char *const old[] = { "unsupported protocol", "legacy sigalg", "dh key too small",
-		"unsafe legacy renegotiation", "wrong signature type", "no ciphers available", "ee key too small",
-		"no suitable signature algorithm", "no shared" };
+	static const char *const old[] = { "unsupported protocol", "legacy sigalg",
+		"dh key too small", "unsafe legacy renegotiation", "wrong signature type",
+		"no ciphers available", "ee key too small", "no suitable signature algorithm",
+		"no shared" };
 	for (gsize i = 0; i < G_N_ELEMENTS(old); i++)
 		if (strstr(http->text, old[i]) != NULL)
-			return (HttpFailure){ PV_ERROR_UNSUPPORTED,
-				g_strdup_printf("the device speaks no TLS that the policy %s allows: %s",
-				    http->options.policy == PV_TLS_MODERN ? "modern" : "legacy", http->text) };
+			return (HttpFailure) { PV_ERROR_UNSUPPORTED,
+				g_strdup_printf(
+				    "the device speaks no TLS that the policy %s allows: %s",
+				    http->options.policy == PV_TLS_MODERN ? "modern" : "legacy",
+				    http->text) };
 	if (strstr(http->text, "wrong version number") != NULL)
-		return (HttpFailure){ PV_ERROR_PROTOCOL, g_strdup("the peer does not speak TLS") };
-	if (strstr(http->text, "SSL_ERROR_SYSCALL") != NULL || strstr(http->text, "reset by peer") != NULL ||
+		return (HttpFailure) { PV_ERROR_PROTOCOL, g_strdup("the peer does not speak TLS") };
+	if (strstr(http->text, "SSL_ERROR_SYSCALL") != NULL ||
+	    strstr(http->text, "reset by peer") != NULL ||
 	    strstr(http->text, "unexpected eof") != NULL)
-		return (HttpFailure){ PV_ERROR_UNREACHABLE,
+		return (HttpFailure) { PV_ERROR_UNREACHABLE,
 			g_strdup("the device closed the connection during the TLS handshake") };
-	return (HttpFailure){ PV_ERROR_UNREACHABLE,
+	return (HttpFailure) { PV_ERROR_UNREACHABLE,
 		g_strdup_printf("the TLS handshake failed: %s", http->text) };
 }
 
@@ -445,14 +453,14 @@ http_explain_result(const PvHttp *http, CURLcode result, gboolean sent)
 	long number = 0;
 	switch (result) {
 	case CURLE_COULDNT_RESOLVE_HOST:
-		return (HttpFailure){ PV_ERROR_UNREACHABLE, g_strdup("the name has no address") };
+		return (HttpFailure) { PV_ERROR_UNREACHABLE, g_strdup("the name has no address") };
 	case CURLE_COULDNT_CONNECT:
 		if (http->closed_behind)
 			break;
 		curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &number);
-		return (HttpFailure){ PV_ERROR_UNREACHABLE, g_strdup(http_explain_errno(number)) };
+		return (HttpFailure) { PV_ERROR_UNREACHABLE, g_strdup(http_explain_errno(number)) };
 	case CURLE_OPERATION_TIMEDOUT:
-		return (HttpFailure){ PV_ERROR_UNREACHABLE,
+		return (HttpFailure) { PV_ERROR_UNREACHABLE,
 			g_strdup_printf("no answer within %u ms",
 			    sent ? http->options.request_msec : http->options.connect_msec) };
 	case CURLE_SSL_CONNECT_ERROR:
@@ -460,21 +468,44 @@ http_explain_result(const PvHttp *http, CURLcode result, gboolean sent)
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_HTTP2:
-		return (HttpFailure){ PV_ERROR_PROTOCOL, g_strdup("the peer does not speak HTTP/1.1") };
+		return (HttpFailure) { PV_ERROR_PROTOCOL,
+			g_strdup("the peer does not speak HTTP/1.1") };
 	case CURLE_SEND_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_FAIL_REWIND:
 		if (strstr(http->text, "chunk") != NULL)
-			return (HttpFailure){ PV_ERROR_PROTOCOL, g_strdup("the answer's chunks make no sense") };
+			return (HttpFailure) { PV_ERROR_PROTOCOL,
+				g_strdup("the answer's chunks make no sense") };
 		break;
 	default:
-		return (HttpFailure){ PV_ERROR_FAILED,
+		return (HttpFailure) { PV_ERROR_FAILED,
 			g_strdup(*http->text != '\0' ? http->text : curl_easy_strerror(result)) };
 	}
-	return (HttpFailure){ PV_ERROR_UNREACHABLE,
+	return (HttpFailure) { PV_ERROR_UNREACHABLE,
 		g_strdup("the connection was closed before the answer was complete") };
+}
+
+static PvHttpFate
+http_judge_fate(const PvHttp *http, CURLcode result, gboolean sent)
+{
+	if (!sent)
+		return PV_HTTP_UNSENT;
+	if (http->refusal != NULL || http->broken != NULL || http->slow || http->alert >= 0)
+		return PV_HTTP_LOST;
+	switch (result) {
+	case CURLE_COULDNT_CONNECT:
+		return http->closed_behind ? PV_HTTP_CLOSED : PV_HTTP_LOST;
+	case CURLE_SEND_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_FAIL_REWIND:
+		return PV_HTTP_CLOSED;
+	default:
+		return PV_HTTP_LOST;
+	}
 }
 
 static void
@@ -483,19 +514,22 @@ http_set_error(PvHttp *http, CURLcode result, gboolean sent, GError **error)
 	const PvHttpOptions *options = &http->options;
 	HttpFailure failure;
 	if (http->refusal != NULL)
-		failure = (HttpFailure){ (PvError)http->refusal->code, g_strdup(http->refusal->message) };
+		failure = (HttpFailure) { (PvError)http->refusal->code,
+			g_strdup(http->refusal->message) };
 	else if (http->broken != NULL)
-		failure = (HttpFailure){ PV_ERROR_PROTOCOL, g_strdup(http->broken) };
+		failure = (HttpFailure) { PV_ERROR_PROTOCOL, g_strdup(http->broken) };
 	else if (http->slow)
-		failure = (HttpFailure){ PV_ERROR_UNREACHABLE, g_strdup("the answer comes too slowly") };
+		failure =
+		    (HttpFailure) { PV_ERROR_UNREACHABLE, g_strdup("the answer comes too slowly") };
 	else if (http->alert >= 0)
 		failure = http_explain_alert(http);
 	else
 		failure = http_explain_result(http, result, sent);
 	gboolean connecting = !sent || http_is_certificate_alert(http->alert);
-	g_set_error(error, PV_ERROR, (gint)failure.code, "%s%s%s%s:%u: %s", connecting ? "connect " : "",
-	    strchr(options->address, ':') != NULL ? "[" : "", options->address,
-	    strchr(options->address, ':') != NULL ? "]" : "", options->port, failure.text);
+	g_set_error(error, PV_ERROR, (gint)failure.code, "%s%s%s%s:%u: %s",
+	    connecting ? "connect " : "", strchr(options->address, ':') != NULL ? "[" : "",
+	    options->address, strchr(options->address, ':') != NULL ? "]" : "", options->port,
+	    failure.text);
 	g_free(failure.text);
 }
 
@@ -505,7 +539,7 @@ static gboolean
 http_is_trickling(const PvHttp *http)
 {
 	return http->first_byte != 0 &&
-	    g_get_monotonic_time() - http->first_byte > (gint64)http->options.reply_msec * 1000;
+	       g_get_monotonic_time() - http->first_byte > (gint64)http->options.reply_msec * 1000;
 }
 
 /* Drives the transfer to its end. The wait ends at once when the cancellable fires. */
@@ -532,7 +566,8 @@ http_run(PvHttp *http)
 	}
 	int left = 0;
 	const CURLMsg *message = curl_multi_info_read(http->multi, &left);
-	return message != NULL && message->msg == CURLMSG_DONE ? message->data.result : CURLE_FAILED_INIT;
+	return message != NULL && message->msg == CURLMSG_DONE ? message->data.result
+							       : CURLE_FAILED_INIT;
 }
 
 static void
@@ -561,12 +596,12 @@ http_read_headers(PvHttp *http)
 		gsize length = strcspn(line, "\r\n");
 		if (g_ascii_strncasecmp(line, server, strlen(server)) == 0) {
 			g_free(http->server);
-			http->server = g_strstrip(
-			    g_strndup(line + strlen(server), length - strlen(server)));
+			http->server =
+			    g_strstrip(g_strndup(line + strlen(server), length - strlen(server)));
 		} else if (g_ascii_strncasecmp(line, challenge, strlen(challenge)) == 0) {
 			g_ptr_array_add(http->challenges,
-			    g_strstrip(g_strndup(
-				line + strlen(challenge), length - strlen(challenge))));
+			    g_strstrip(
+				g_strndup(line + strlen(challenge), length - strlen(challenge))));
 		}
 		line += length;
 		line += strspn(line, "\r\n");
@@ -600,8 +635,8 @@ http_drop_connection(PvHttp *http)
 }
 
 static CURLcode
-http_perform(PvHttp *http, const char *path, const char *authorization, const char *body,
-    gsize length_bytes)
+http_perform(
+    PvHttp *http, const char *path, const char *authorization, const char *body, gsize length_bytes)
 {
 	g_autofree char *url = g_strconcat(http->url, path, NULL);
 	g_autofree char *line =
@@ -629,8 +664,9 @@ pv_http_request(PvHttp *http, const char *path, const char *authorization, const
     gsize length_bytes, PvHttpReply *reply, PvHttpFate *fate, GError **error)
 {
 	*fate = PV_HTTP_UNSENT;
-	*reply = (PvHttpReply){ 0 };
-	if (g_cancellable_set_error_if_cancelled(http->cancellable, error) || !http_open(http, error))
+	*reply = (PvHttpReply) { 0 };
+	if (g_cancellable_set_error_if_cancelled(http->cancellable, error) ||
+	    !http_open(http, error))
 		return FALSE;
 	http_reset_request(http);
 	CURLcode result = http_perform(http, path, authorization, body, length_bytes);
@@ -647,11 +683,12 @@ pv_http_request(PvHttp *http, const char *path, const char *authorization, const
 	gboolean sent = number > 0;
 	if (result == CURLE_OK && http->options.tls && http->fingerprint == NULL) {
 		/* cannot be, unless a TLS library skips the callback: then nothing was checked */
-		g_set_error(&http->refusal, PV_ERROR, PV_ERROR_AUTH, "the peer showed no certificate");
+		g_set_error(
+		    &http->refusal, PV_ERROR, PV_ERROR_AUTH, "the peer showed no certificate");
 		result = CURLE_PEER_FAILED_VERIFICATION;
 	}
 	if (result != CURLE_OK) {
-		*fate = sent ? PV_HTTP_LOST : PV_HTTP_UNSENT;
+		*fate = http_judge_fate(http, result, sent);
 		if (!g_cancellable_set_error_if_cancelled(http->cancellable, error))
 			http_set_error(http, result, sent, error);
 		http_drop_connection(http);
@@ -660,7 +697,7 @@ pv_http_request(PvHttp *http, const char *path, const char *authorization, const
 	}
 	curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &number);
 	http_read_headers(http);
-	*reply = (PvHttpReply){ .status = (guint)number,
+	*reply = (PvHttpReply) { .status = (guint)number,
 		.headers = http->headers->str,
 		.server = http->server,
 		.challenges = (const char *const *)http->challenges->pdata,

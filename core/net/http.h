@@ -41,7 +41,8 @@ typedef struct {
 /* What is known of a request that failed */
 typedef enum {
 	PV_HTTP_UNSENT, /* nothing of it has left */
-	PV_HTTP_LOST,   /* some or all was sent: the peer may have acted on it */
+	PV_HTTP_CLOSED, /* some or all was sent, and the connection ended before the answer did */
+	PV_HTTP_LOST,   /* some or all was sent, and something else went wrong: time, size, nonsense */
 } PvHttpFate;
 
 PvHttp *pv_http_new(const PvHttpOptions *options, GCancellable *cancellable);

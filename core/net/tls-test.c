@@ -22,9 +22,12 @@ typedef struct {
 static void
 tls_test_set_up(Fixture *f, gconstpointer unused)
 {
-	f->root = fake_cert_new(&(FakeCertSpec){ .common_name = "Test Root", .is_ca = TRUE });
-	f->middle = fake_cert_new(&(FakeCertSpec){ .common_name = "Test Middle", .is_ca = TRUE, .issuer = f->root });
-	f->leaf = fake_cert_new(&(FakeCertSpec){ .common_name = "prov.example.com", .dns_name = "prov.example.com", .issuer = f->middle });
+	f->root = fake_cert_new(&(FakeCertSpec) { .common_name = "Test Root", .is_ca = TRUE });
+	f->middle = fake_cert_new(
+	    &(FakeCertSpec) { .common_name = "Test Middle", .is_ca = TRUE, .issuer = f->root });
+	f->leaf = fake_cert_new(&(FakeCertSpec) { .common_name = "prov.example.com",
+	    .dns_name = "prov.example.com",
+	    .issuer = f->middle });
 	f->dir = g_dir_make_tmp("pv-tls-XXXXXX", NULL);
 	f->path = g_build_filename(f->dir, "identity", NULL);
 }
@@ -80,9 +83,11 @@ tls_test_pem(Fixture *f, gconstpointer unused)
 	static const struct {
 		const char *password;
 		const char *reason; /* NULL: works */
-	} rows[] = { { "right", NULL }, { "wrong", "wrong password" }, { NULL, "no password is configured" } };
+	} rows[] = { { "right", NULL }, { "wrong", "wrong password" },
+		{ NULL, "no password is configured" } };
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-		g_autoptr(PvSecret) secret = rows[i].password != NULL ? pv_secret_new(rows[i].password, -1) : NULL;
+		g_autoptr(PvSecret) secret =
+		    rows[i].password != NULL ? pv_secret_new(rows[i].password, -1) : NULL;
 		g_autoptr(PvIdentity) other = pv_identity_load(f->path, key_path, secret, &error);
 		if (rows[i].reason == NULL) {
 			g_assert_no_error(error);
@@ -141,10 +146,12 @@ tls_test_gap(Fixture *f, gconstpointer unused)
 {
 	g_autofree char *no_middle = fake_cert_dup_pem(f->leaf, f->leaf, f->root, NULL);
 	tls_test_write(f, no_middle);
-	tls_test_expect_failure(f, NULL, "the issuer \"CN=Test Middle\" of \"CN=prov.example.com\" is missing");
+	tls_test_expect_failure(
+	    f, NULL, "the issuer \"CN=Test Middle\" of \"CN=prov.example.com\" is missing");
 	g_autofree char *no_root = fake_cert_dup_pem(f->leaf, f->leaf, f->middle, NULL);
 	tls_test_write(f, no_root);
-	tls_test_expect_failure(f, NULL, "the issuer \"CN=Test Root\" of \"CN=Test Middle\" is missing");
+	tls_test_expect_failure(
+	    f, NULL, "the issuer \"CN=Test Root\" of \"CN=Test Middle\" is missing");
 }
 
 static void
@@ -230,14 +237,15 @@ tls_test_trust(const FakeCert *one, const FakeCert *two, GError **error)
 }
 
 static void
-tls_test_expect_verdict(PvTrust *trust, const FakeCert *leaf, const FakeCert *sent, const char *name,
-    PvTlsPolicy policy, const char *reason)
+tls_test_expect_verdict(PvTrust *trust, const FakeCert *leaf, const FakeCert *sent,
+    const char *name, PvTlsPolicy policy, const char *reason)
 {
 	g_autoptr(GError) error = NULL;
 	STACK_OF(X509) *untrusted = sk_X509_new_null();
 	if (sent != NULL)
 		sk_X509_push(untrusted, sent->certificate);
-	gboolean verified = pv_trust_verify(trust, leaf->certificate, untrusted, name, policy, &error);
+	gboolean verified =
+	    pv_trust_verify(trust, leaf->certificate, untrusted, name, policy, &error);
 	sk_X509_free(untrusted);
 	g_assert_cmpint(verified, ==, error == NULL);
 	if (reason == NULL) {
@@ -258,23 +266,34 @@ tls_test_verify(Fixture *f, gconstpointer unused)
 	tls_test_expect_verdict(both, f->leaf, NULL, name, PV_TLS_MODERN, NULL);
 	tls_test_expect_verdict(root, f->leaf, f->middle, name, PV_TLS_MODERN, NULL);
 	tls_test_expect_verdict(root, f->leaf, f->middle, "PROV.example.com", PV_TLS_MODERN, NULL);
-	tls_test_expect_verdict(root, f->leaf, NULL, name, PV_TLS_MODERN, "unknown issuer \"CN=Test Middle\"");
+	tls_test_expect_verdict(
+	    root, f->leaf, NULL, name, PV_TLS_MODERN, "unknown issuer \"CN=Test Middle\"");
 	tls_test_expect_verdict(root, f->leaf, f->middle, "pc2.example.com", PV_TLS_MODERN,
 	    "the certificate is for \"prov.example.com\" and not for \"pc2.example.com\"");
-	tls_test_expect_verdict(root, f->leaf, f->middle, "10.0.0.1", PV_TLS_MODERN, "not for \"10.0.0.1\"");
+	tls_test_expect_verdict(
+	    root, f->leaf, f->middle, "10.0.0.1", PV_TLS_MODERN, "not for \"10.0.0.1\"");
 
-	g_autoptr(FakeCert) self = fake_cert_new(&(FakeCertSpec){ .common_name = name });
-	tls_test_expect_verdict(root, self, NULL, name, PV_TLS_MODERN, "unknown issuer: CN=prov.example.com is self-signed");
-	g_autoptr(FakeCert) old = fake_cert_new(&(FakeCertSpec){ .common_name = name, .issuer = f->root, .from_days = -9, .until_days = -2 });
-	tls_test_expect_verdict(root, old, NULL, name, PV_TLS_MODERN, "certificate has expired on 20");
-	g_autoptr(FakeCert) early = fake_cert_new(&(FakeCertSpec){ .common_name = name, .issuer = f->root, .from_days = 5 });
-	tls_test_expect_verdict(root, early, NULL, name, PV_TLS_MODERN, "certificate is not valid before 20");
-	g_autoptr(FakeCert) forged = fake_cert_new(&(FakeCertSpec){ .common_name = name, .issuer = f->root, .bad_signature = TRUE });
+	g_autoptr(FakeCert) self = fake_cert_new(&(FakeCertSpec) { .common_name = name });
+	tls_test_expect_verdict(root, self, NULL, name, PV_TLS_MODERN,
+	    "unknown issuer: CN=prov.example.com is self-signed");
+	g_autoptr(FakeCert) old = fake_cert_new(&(FakeCertSpec) {
+	    .common_name = name, .issuer = f->root, .from_days = -9, .until_days = -2 });
+	tls_test_expect_verdict(
+	    root, old, NULL, name, PV_TLS_MODERN, "certificate has expired on 20");
+	g_autoptr(FakeCert) early = fake_cert_new(
+	    &(FakeCertSpec) { .common_name = name, .issuer = f->root, .from_days = 5 });
+	tls_test_expect_verdict(
+	    root, early, NULL, name, PV_TLS_MODERN, "certificate is not valid before 20");
+	g_autoptr(FakeCert) forged = fake_cert_new(
+	    &(FakeCertSpec) { .common_name = name, .issuer = f->root, .bad_signature = TRUE });
 	tls_test_expect_verdict(root, forged, NULL, name, PV_TLS_MODERN, "signature failure");
-	g_autoptr(FakeCert) no_ca = fake_cert_new(&(FakeCertSpec){ .common_name = "pc9", .issuer = f->leaf });
-	tls_test_expect_verdict(both, no_ca, f->leaf, "pc9", PV_TLS_MODERN, "invalid CA certificate: CN=prov.example.com");
+	g_autoptr(FakeCert) no_ca =
+	    fake_cert_new(&(FakeCertSpec) { .common_name = "pc9", .issuer = f->leaf });
+	tls_test_expect_verdict(both, no_ca, f->leaf, "pc9", PV_TLS_MODERN,
+	    "invalid CA certificate: CN=prov.example.com");
 	/* no purpose is asked of AMT's certificate */
-	g_autoptr(FakeCert) client = fake_cert_new(&(FakeCertSpec){ .common_name = name, .issuer = f->root, .ekus = "clientAuth" });
+	g_autoptr(FakeCert) client = fake_cert_new(
+	    &(FakeCertSpec) { .common_name = name, .issuer = f->root, .ekus = "clientAuth" });
 	tls_test_expect_verdict(root, client, NULL, name, PV_TLS_MODERN, NULL);
 }
 
@@ -283,14 +302,16 @@ static void
 tls_test_sha1(Fixture *f, gconstpointer unused)
 {
 	g_autoptr(PvTrust) root = tls_test_trust(f->root, NULL, NULL);
-	g_autoptr(FakeCert) sha1 = fake_cert_new(&(FakeCertSpec){ .common_name = "pc1", .issuer = f->root, .sha1 = TRUE });
+	g_autoptr(FakeCert) sha1 = fake_cert_new(
+	    &(FakeCertSpec) { .common_name = "pc1", .issuer = f->root, .sha1 = TRUE });
 	tls_test_expect_verdict(root, sha1, NULL, "pc1", PV_TLS_LEGACY, NULL);
 	tls_test_expect_verdict(root, sha1, NULL, "pc1", PV_TLS_MODERN, "too weak");
 	g_autoptr(GError) error = NULL;
 	g_assert_false(pv_tls_check_strength(sha1->certificate, &error));
 	g_assert_nonnull(strstr(error->message, "signature of CN=pc1 is too weak (SHA1)"));
 	g_clear_error(&error);
-	g_autoptr(FakeCert) small = fake_cert_new(&(FakeCertSpec){ .common_name = "pc1", .rsa_bits = 1024 });
+	g_autoptr(FakeCert) small =
+	    fake_cert_new(&(FakeCertSpec) { .common_name = "pc1", .rsa_bits = 1024 });
 	g_assert_false(pv_tls_check_strength(small->certificate, &error));
 	g_assert_nonnull(strstr(error->message, "key of CN=pc1 is too weak (1024 bits)"));
 	g_assert_true(pv_tls_check_strength(f->leaf->certificate, NULL));
@@ -320,7 +341,8 @@ main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	pv_net_init();
 	pv_net_init();
-#define ADD(path, function) g_test_add(path, Fixture, NULL, tls_test_set_up, function, tls_test_tear_down)
+#define ADD(path, function) \
+	g_test_add(path, Fixture, NULL, tls_test_set_up, function, tls_test_tear_down)
 	ADD("/net/tls/pem", tls_test_pem);
 	ADD("/net/tls/pem-errors", tls_test_pem_errors);
 	ADD("/requirements/S12-07.5/missing-issuer-named", tls_test_gap);

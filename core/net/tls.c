@@ -20,18 +20,18 @@
 struct PvIdentity {
 	gatomicrefcount references;
 	char *path;
-	STACK_OF(X509) *chain; /* leaf first */
+	STACK_OF(X509) * chain; /* leaf first */
 	EVP_PKEY *key;
 };
 
 struct PvTrust {
 	gatomicrefcount references;
-	X509_STORE *store;             /* the anchors */
-	STACK_OF(X509) *intermediates; /* what is not self-signed */
+	X509_STORE *store; /* the anchors */
+	STACK_OF(X509) * intermediates; /* what is not self-signed */
 };
 
 static void
-tls_free_stack(STACK_OF(X509) *stack)
+tls_free_stack(STACK_OF(X509) * stack)
 {
 	sk_X509_pop_free(stack, X509_free);
 }
@@ -109,8 +109,8 @@ pv_tls_check_strength(X509 *certificate, GError **error)
 	g_autofree char *name = pv_tls_dup_name(X509_get_subject_name(certificate));
 	EVP_PKEY *key = X509_get0_pubkey(certificate);
 	if (key == NULL || EVP_PKEY_get_security_bits(key) < 112) {
-		g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "the key of %s is too weak (%d bits)", name,
-		    key != NULL ? EVP_PKEY_get_bits(key) : 0);
+		g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "the key of %s is too weak (%d bits)",
+		    name, key != NULL ? EVP_PKEY_get_bits(key) : 0);
 		return FALSE;
 	}
 	int bits = 0;
@@ -118,8 +118,8 @@ pv_tls_check_strength(X509 *certificate, GError **error)
 	if ((X509_get_extension_flags(certificate) & EXFLAG_SS) != 0)
 		return TRUE;
 	if (X509_get_signature_info(certificate, &digest, NULL, &bits, NULL) != 1 || bits < 112) {
-		g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "the signature of %s is too weak (%s)", name,
-		    digest != NID_undef ? OBJ_nid2sn(digest) : "unknown algorithm");
+		g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "the signature of %s is too weak (%s)",
+		    name, digest != NID_undef ? OBJ_nid2sn(digest) : "unknown algorithm");
 		return FALSE;
 	}
 	return TRUE;
@@ -128,7 +128,7 @@ pv_tls_check_strength(X509 *certificate, GError **error)
 /* ---- identities ---- */
 
 static X509 *
-tls_find_leaf(STACK_OF(X509) *certificates, EVP_PKEY *key)
+tls_find_leaf(STACK_OF(X509) * certificates, EVP_PKEY *key)
 {
 	for (int i = 0; i < sk_X509_num(certificates); i++) {
 		X509 *certificate = sk_X509_value(certificates, i);
@@ -140,7 +140,7 @@ tls_find_leaf(STACK_OF(X509) *certificates, EVP_PKEY *key)
 }
 
 static X509 *
-tls_find_issuer(STACK_OF(X509) *certificates, X509 *subject)
+tls_find_issuer(STACK_OF(X509) * certificates, X509 *subject)
 {
 	for (int i = 0; i < sk_X509_num(certificates); i++) {
 		X509 *certificate = sk_X509_value(certificates, i);
@@ -157,15 +157,15 @@ tls_is_self_issued(X509 *certificate)
 }
 
 PvIdentity *
-pv_identity_new(const char *name, STACK_OF(X509) *certificates, EVP_PKEY *key, GError **error)
+pv_identity_new(const char *name, STACK_OF(X509) * certificates, EVP_PKEY *key, GError **error)
 {
 	X509 *next = tls_find_leaf(certificates, key);
 	/* an absent certificate shows here as a comparison that failed */
 	ERR_clear_error();
 	if (next == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: %s", name,
-		    sk_X509_num(certificates) > 0 ? "the private key fits none of the certificates" :
-						    "there is no certificate");
+		    sk_X509_num(certificates) > 0 ? "the private key fits none of the certificates"
+						  : "there is no certificate");
 		return NULL;
 	}
 	PvIdentity *identity = g_new0(PvIdentity, 1);
@@ -200,8 +200,7 @@ pv_identity_unref(PvIdentity *identity)
 	g_free(identity);
 }
 
-STACK_OF(X509) *
-pv_identity_get_chain(const PvIdentity *identity)
+STACK_OF(X509) * pv_identity_get_chain(const PvIdentity *identity)
 {
 	return identity->chain;
 }
@@ -243,17 +242,18 @@ tls_read_file(const char *path, TlsBlob *blob, GError **error)
 	    G_FILE_ATTRIBUTE_STANDARD_SIZE "," G_FILE_ATTRIBUTE_STANDARD_TYPE,
 	    G_FILE_QUERY_INFO_NONE, NULL, &local);
 	if (info != NULL && g_file_info_get_file_type(info) != G_FILE_TYPE_REGULAR) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: it is no regular file",
-		    path);
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "load identity %s: it is no regular file", path);
 		return FALSE;
 	}
 	if (info != NULL && g_file_info_get_size(info) > TLS_MAX_FILE) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: it is longer than %d bytes",
-		    path, TLS_MAX_FILE);
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "load identity %s: it is longer than %d bytes", path, TLS_MAX_FILE);
 		return FALSE;
 	}
 	if (info == NULL || !g_file_get_contents(path, &blob->data, &blob->length, &local)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: %s", path, local->message);
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: %s", path, local->message);
 		return FALSE;
 	}
 	return TRUE;
@@ -290,33 +290,35 @@ tls_read_pem_key(const TlsBlob *blob, const char *path, PvSecret *secret, GError
 		return key;
 	const char *reason = "there is no private key in it that can be read";
 	if (password.asked)
-		reason = secret == NULL ? "the private key is encrypted and no password is configured" :
-					  "wrong password, or the private key is damaged";
+		reason = secret == NULL
+			     ? "the private key is encrypted and no password is configured"
+			     : "wrong password, or the private key is damaged";
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: %s", path, reason);
 	return NULL;
 }
 
 static gboolean
 tls_read_pem_certificates(
-    const TlsBlob *blob, const char *path, STACK_OF(X509) *certificates, GError **error)
+    const TlsBlob *blob, const char *path, STACK_OF(X509) * certificates, GError **error)
 {
 	g_autoptr(BIO) bio = BIO_new_mem_buf(blob->data, (int)blob->length);
 	X509 *certificate;
 	while (sk_X509_num(certificates) < TLS_MAX_CERTIFICATES &&
-	    (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+	       (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
 		sk_X509_push(certificates, certificate);
 	unsigned long last = ERR_peek_last_error();
 	ERR_clear_error();
 	if (last == 0 || ERR_GET_REASON(last) == PEM_R_NO_START_LINE)
 		return TRUE;
-	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: certificate %d in it is damaged",
-	    path, sk_X509_num(certificates) + 1);
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+	    "load identity %s: certificate %d in it is damaged", path,
+	    sk_X509_num(certificates) + 1);
 	return FALSE;
 }
 
 /* Copies into the default library context: what a private one made must not outlive it. */
 static gboolean
-tls_adopt(EVP_PKEY *foreign, STACK_OF(X509) *from, EVP_PKEY **key, STACK_OF(X509) *certificates)
+tls_adopt(EVP_PKEY *foreign, STACK_OF(X509) * from, EVP_PKEY **key, STACK_OF(X509) * certificates)
 {
 	guchar *der = NULL;
 	int length = i2d_PrivateKey(foreign, &der);
@@ -345,7 +347,7 @@ typedef enum {
 /* @context: NULL: the default one */
 static TlsP12Result
 tls_read_p12_with(OSSL_LIB_CTX *context, const TlsBlob *blob, const char *password, EVP_PKEY **key,
-    STACK_OF(X509) *certificates)
+    STACK_OF(X509) * certificates)
 {
 	/* only the BIO function carries the context into what it parses */
 	g_autoptr(BIO) bio = BIO_new_mem_buf(blob->data, (int)blob->length);
@@ -378,7 +380,7 @@ tls_read_p12_with(OSSL_LIB_CTX *context, const TlsBlob *blob, const char *passwo
  * loaded for this one file, into a context of its own. */
 static TlsP12Result
 tls_read_p12_legacy(
-    const TlsBlob *blob, const char *password, EVP_PKEY **key, STACK_OF(X509) *certificates)
+    const TlsBlob *blob, const char *password, EVP_PKEY **key, STACK_OF(X509) * certificates)
 {
 	OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
 	OSSL_PROVIDER *legacy = OSSL_PROVIDER_load(context, "legacy");
@@ -396,7 +398,7 @@ tls_read_p12_legacy(
 
 static gboolean
 tls_read_p12(const TlsBlob *blob, const char *path, PvSecret *secret, EVP_PKEY **key,
-    STACK_OF(X509) *certificates, GError **error)
+    STACK_OF(X509) * certificates, GError **error)
 {
 	const char *password = secret != NULL ? pv_secret_peek(secret, NULL) : "";
 	TlsP12Result result = tls_read_p12_with(NULL, blob, password, key, certificates);
@@ -405,11 +407,13 @@ tls_read_p12(const TlsBlob *blob, const char *path, PvSecret *secret, EVP_PKEY *
 	ERR_clear_error();
 	const char *reason = NULL;
 	if (result == TLS_P12_WRONG_PASSWORD)
-		reason = secret != NULL ? "wrong password" : "it needs a password and none is configured";
+		reason = secret != NULL ? "wrong password"
+					: "it needs a password and none is configured";
 	else if (result == TLS_P12_DAMAGED)
 		reason = "it is neither PEM nor PKCS#12";
 	else if (result == TLS_P12_CONTENT)
-		reason = "its encryption is not known, or it is damaged; export it again with AES-256";
+		reason =
+		    "its encryption is not known, or it is damaged; export it again with AES-256";
 	else if (*key == NULL)
 		reason = "there is no private key in it";
 	if (reason == NULL)
@@ -427,7 +431,8 @@ tls_check_complete(const PvIdentity *identity, GError **error)
 	g_autofree char *issuer = pv_tls_dup_name(X509_get_issuer_name(last));
 	g_autofree char *subject = pv_tls_dup_name(X509_get_subject_name(last));
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-	    "load identity %s: the certificate of the issuer \"%s\" of \"%s\" is missing: append it to the file",
+	    "load identity %s: the certificate of the issuer \"%s\" of \"%s\" is missing: append "
+	    "it to the file",
 	    identity->path, issuer, subject);
 	return FALSE;
 }
@@ -503,7 +508,8 @@ pv_trust_new(GPtrArray *certificates, GError **error)
 	}
 	if (!anchored) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "load trust: there is no self-signed root among the %u certificates", certificates->len);
+		    "load trust: there is no self-signed root among the %u certificates",
+		    certificates->len);
 		return NULL;
 	}
 	return g_steal_pointer(&trust);
@@ -538,7 +544,8 @@ tls_dup_time(const ASN1_TIME *time)
 	struct tm parts;
 	if (ASN1_TIME_to_tm(time, &parts) != 1)
 		return g_strdup("an unreadable date");
-	return g_strdup_printf("%04d-%02d-%02d", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
+	return g_strdup_printf(
+	    "%04d-%02d-%02d", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
 }
 
 static void
@@ -571,7 +578,8 @@ tls_dup_host_names(X509 *certificate)
 		const ASN1_STRING *text =
 		    at >= 0 ? X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)) : NULL;
 		if (text != NULL)
-			tls_append_name(names, ASN1_STRING_get0_data(text), ASN1_STRING_length(text));
+			tls_append_name(
+			    names, ASN1_STRING_get0_data(text), ASN1_STRING_length(text));
 	}
 	return g_string_free(names, FALSE);
 }
@@ -579,14 +587,15 @@ tls_dup_host_names(X509 *certificate)
 static gboolean
 tls_check_name(X509 *leaf, const char *name, GError **error)
 {
-	int matches = g_hostname_is_ip_address(name) ?
-	    X509_check_ip_asc(leaf, name, 0) :
-	    X509_check_host(leaf, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
+	int matches =
+	    g_hostname_is_ip_address(name)
+		? X509_check_ip_asc(leaf, name, 0)
+		: X509_check_host(leaf, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
 	if (matches == 1)
 		return TRUE;
 	g_autofree char *found = tls_dup_host_names(leaf);
-	g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "the certificate is for \"%s\" and not for \"%s\"", found,
-	    name);
+	g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
+	    "the certificate is for \"%s\" and not for \"%s\"", found, name);
 	return FALSE;
 }
 
@@ -616,7 +625,8 @@ tls_set_verify_error(X509_STORE_CTX *context, GError **error)
 		break;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-		text = g_strdup_printf("unknown issuer: %s is self-signed and not trusted", subject);
+		text =
+		    g_strdup_printf("unknown issuer: %s is self-signed and not trusted", subject);
 		break;
 	default:
 		text = g_strdup_printf("%s: %s", X509_verify_cert_error_string(code), subject);
@@ -626,7 +636,7 @@ tls_set_verify_error(X509_STORE_CTX *context, GError **error)
 }
 
 gboolean
-pv_trust_verify(PvTrust *trust, X509 *leaf, STACK_OF(X509) *untrusted, const char *name,
+pv_trust_verify(PvTrust *trust, X509 *leaf, STACK_OF(X509) * untrusted, const char *name,
     PvTlsPolicy policy, GError **error)
 {
 	g_autoptr(X509_STORE_CTX) context = X509_STORE_CTX_new();

@@ -3,6 +3,7 @@
 
 #include "tests/lib/fake-http.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
@@ -14,14 +15,14 @@
 struct FakeAmt {
 	char *name;
 	JsonParser *parser;
-	JsonArray *rows;      /* the parser's */
+	JsonArray *rows; /* the parser's */
 	gboolean any_order;
-	guint next;           /* in order: the row that is due */
-	guint *served;        /* how often each row was */
-	JsonArray *pending;   /* items that the next pull brings; NULL: none. The parser's */
-	GMutex lock;
-	GString *failure;     /* empty: none; the first one only */
-	GPtrArray *asked;     /* of "CLASS METHOD" */
+	guint next; /* in order: the row that is due */
+	guint *served; /* how often each row was */
+	JsonArray *pending; /* items that the next pull brings; NULL: none. The parser's */
+	pthread_mutex_t lock;
+	GString *failure; /* empty: none; the first one only */
+	GPtrArray *asked; /* of "CLASS METHOD" */
 	guint message;
 	FakeHttp *http;
 };
@@ -68,8 +69,7 @@ fake_amt_read(const char *body, FakeAsk *ask)
 	ask->method = g_strdup(slash != NULL ? slash + 1 : action);
 }
 
-static void
-fake_amt_fail(FakeAmt *fake, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void fake_amt_fail(FakeAmt *fake, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static void
 fake_amt_fail(FakeAmt *fake, const char *format, ...)
@@ -130,8 +130,8 @@ fake_amt_dup_mismatch(JsonObject *expect, const FakeAsk *ask, const char *body)
 	JsonArray *contains = fake_amt_get_array(expect, "contains");
 	for (guint i = 0; contains != NULL && i < json_array_get_length(contains); i++)
 		if (strstr(body, json_array_get_string_element(contains, i)) == NULL)
-			return g_strdup_printf(
-			    "expected it to contain %s", json_array_get_string_element(contains, i));
+			return g_strdup_printf("expected it to contain %s",
+			    json_array_get_string_element(contains, i));
 	JsonArray *lacks = fake_amt_get_array(expect, "lacks");
 	for (guint i = 0; lacks != NULL && i < json_array_get_length(lacks); i++)
 		if (strstr(body, json_array_get_string_element(lacks, i)) != NULL)
@@ -146,7 +146,8 @@ fake_amt_dup_mismatch(JsonObject *expect, const FakeAsk *ask, const char *body)
 		g_autofree char *selector = g_strdup_printf(
 		    "<w:Selector Name=\"%s\">%s</w:Selector>", (char *)name->data, value);
 		if (strstr(header, selector) == NULL)
-			return g_strdup_printf("expected selector %s=%s", (char *)name->data, value);
+			return g_strdup_printf(
+			    "expected selector %s=%s", (char *)name->data, value);
 	}
 	return NULL;
 }
@@ -167,17 +168,17 @@ fake_amt_find_row(FakeAmt *fake, const FakeAsk *ask, const char *body)
 		gint64 times = json_object_get_int_member_with_default(
 		    row, "times", fake->any_order ? G_MAXUINT : 1);
 		g_autofree char *mismatch =
-		    fake->served[i] >= times ? g_strdup("served often enough") :
-					       fake_amt_dup_mismatch(
-						   fake_amt_get_row(fake, i, "expect"), ask, body);
+		    fake->served[i] >= times
+			? g_strdup("served often enough")
+			: fake_amt_dup_mismatch(fake_amt_get_row(fake, i, "expect"), ask, body);
 		if (mismatch == NULL) {
 			if (++fake->served[i] >= times && !fake->any_order)
 				fake->next = i + 1;
 			return row;
 		}
 		if (!fake->any_order) {
-			fake_amt_fail(fake, "row %u: %s, got %s %s: %s", i + 1, mismatch, ask->class_name,
-			    ask->method, body);
+			fake_amt_fail(fake, "row %u: %s, got %s %s: %s", i + 1, mismatch,
+			    ask->class_name, ask->method, body);
 			return NULL;
 		}
 	}
@@ -222,7 +223,8 @@ fake_amt_write_property(GString *out, const char *prefix, const char *name, Json
 	if (JSON_NODE_HOLDS_ARRAY(node)) {
 		JsonArray *values = json_node_get_array(node);
 		for (guint i = 0; i < json_array_get_length(values); i++)
-			fake_amt_write_property(out, prefix, name, json_array_get_element(values, i));
+			fake_amt_write_property(
+			    out, prefix, name, json_array_get_element(values, i));
 		return;
 	}
 	g_string_append_printf(out, "<%s:%s>", prefix, name);
@@ -260,8 +262,8 @@ fake_amt_write_item(GString *out, JsonObject *item, const FakeAsk *ask)
 		class_name = ask->class_name;
 	g_autoptr(GString) element = g_string_new(NULL);
 	fake_amt_write_element(element, "i", class_name, "", properties);
-	g_autofree char *declared = g_strdup_printf(
-	    " xmlns:i=\"%s%s\"", fake_amt_get_base(class_name), class_name);
+	g_autofree char *declared =
+	    g_strdup_printf(" xmlns:i=\"%s%s\"", fake_amt_get_base(class_name), class_name);
 	g_string_insert(element, (gssize)strlen("<i:") + (gssize)strlen(class_name), declared);
 	g_string_append(out, element->str);
 }
@@ -280,8 +282,10 @@ fake_amt_write_fault(GString *out, const char *subcode, const char *text)
 {
 	g_autofree char *reason = g_markup_escape_text(text != NULL ? text : subcode, -1);
 	g_string_append_printf(out,
-	    "<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:%s</a:Value></a:Subcode>"
-	    "</a:Code><a:Reason><a:Text xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
+	    "<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:%s</a:Value></"
+	    "a:Subcode>"
+	    "</a:Code><a:Reason><a:Text "
+	    "xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
 	    subcode, reason);
 }
 
@@ -302,8 +306,9 @@ fake_amt_write_answer(FakeAmt *fake, GString *out, JsonObject *answer, const Fak
 		fake_amt_write_element(
 		    out, "g", ask->method, "_OUTPUT", fake_amt_get_object(answer, "output"));
 	} else if (json_object_has_member(answer, "return")) {
-		g_string_append_printf(out, "<g:%s_OUTPUT><g:ReturnValue>%" G_GINT64_FORMAT
-					    "</g:ReturnValue></g:%s_OUTPUT>",
+		g_string_append_printf(out,
+		    "<g:%s_OUTPUT><g:ReturnValue>%" G_GINT64_FORMAT
+		    "</g:ReturnValue></g:%s_OUTPUT>",
 		    ask->method, json_object_get_int_member(answer, "return"), ask->method);
 	} else if (fake_amt_get_object(answer, "epr") != NULL) {
 		g_string_append(out, "<d:ResourceCreated>");
@@ -311,24 +316,28 @@ fake_amt_write_answer(FakeAmt *fake, GString *out, JsonObject *answer, const Fak
 		g_string_append(out, "</d:ResourceCreated>");
 	} else if (fake_amt_get_array(answer, "items") != NULL) {
 		fake->pending = fake_amt_get_array(answer, "items");
-		g_string_append(out,
-		    "<e:EnumerateResponse><e:EnumerationContext>01000000-0000-0000-0000-000000000000"
-		    "</e:EnumerationContext></e:EnumerateResponse>");
+		g_string_append(out, "<e:EnumerateResponse><e:EnumerationContext>01000000-0000-"
+				     "0000-0000-000000000000"
+				     "</e:EnumerationContext></e:EnumerateResponse>");
 	}
 }
 
 /* the header as firmware writes it */
 static gboolean
-fake_amt_send(FakeAmt *fake, FakeHttpConnection *connection, guint status, const FakeAsk *ask, const char *content)
+fake_amt_send(FakeAmt *fake, FakeHttpConnection *connection, guint status, const FakeAsk *ask,
+    const char *content)
 {
 	g_autofree char *text = g_strdup_printf(
-	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope xmlns:a=\"http://www.w3.org/2003/05/soap-envelope\""
+	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope "
+	    "xmlns:a=\"http://www.w3.org/2003/05/soap-envelope\""
 	    " xmlns:b=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\""
 	    " xmlns:c=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\" xmlns:d=\"" FAKE_TRANSFER
 	    "\" xmlns:e=\"" FAKE_ENUMERATION "\" xmlns:g=\"%s\""
 	    " xmlns:h=\"http://schemas.dmtf.org/wbem/wscim/1/common\""
-	    " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><a:Header><b:To>" FAKE_ANONYMOUS
-	    "</b:To><b:RelatesTo>%s</b:RelatesTo><b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID>"
+	    " xmlns:xsi=\"http://www.w3.org/2001/"
+	    "XMLSchema-instance\"><a:Header><b:To>" FAKE_ANONYMOUS
+	    "</b:To><b:RelatesTo>%s</b:RelatesTo><b:MessageID>uuid:00000000-8086-8086-8086-%012X</"
+	    "b:MessageID>"
 	    "<c:ResourceURI>%s</c:ResourceURI></a:Header><a:Body>%s</a:Body></a:Envelope>",
 	    ask->uri, ask->message_id, ++fake->message, ask->uri, content);
 	return fake_http_reply(connection, status,
@@ -338,13 +347,14 @@ fake_amt_send(FakeAmt *fake, FakeHttpConnection *connection, guint status, const
 }
 
 static gboolean
-fake_amt_answer(FakeAmt *fake, FakeHttpConnection *connection, JsonObject *answer, const FakeAsk *ask)
+fake_amt_answer(
+    FakeAmt *fake, FakeHttpConnection *connection, JsonObject *answer, const FakeAsk *ask)
 {
 	gboolean close = json_object_get_boolean_member_with_default(answer, "close", FALSE);
 	if (close && json_object_get_size(answer) == 1)
 		return FALSE;
-	gint64 status = json_object_get_int_member_with_default(answer, "status",
-	    json_object_has_member(answer, "fault") ? 400 : 200);
+	gint64 status = json_object_get_int_member_with_default(
+	    answer, "status", json_object_has_member(answer, "fault") ? 400 : 200);
 	if (json_object_has_member(answer, "status") && !json_object_has_member(answer, "body") &&
 	    !json_object_has_member(answer, "fault"))
 		return fake_http_reply(connection, (guint)status, NULL, "") && !close;
@@ -362,7 +372,7 @@ fake_amt_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, 
 		return fake_http_reply(connection, 200,
 		    "Server: Intel(R) Active Management Technology 16.1.25\r\n", "");
 	fake_amt_read(request->body, &ask);
-	g_mutex_lock(&fake->lock);
+	pthread_mutex_lock(&fake->lock);
 	g_ptr_array_add(fake->asked, g_strdup_printf("%s %s", ask.class_name, ask.method));
 	gboolean go_on;
 	if (strcmp(ask.method, "Pull") == 0 && fake->pending != NULL) {
@@ -373,10 +383,10 @@ fake_amt_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, 
 		JsonObject *row = fake_amt_find_row(fake, &ask, request->body);
 		JsonObject *answer = fake_amt_get_object(row, "answer");
 		/* a request that nobody expected is refused for good, so that the test ends soon */
-		go_on = answer != NULL ? fake_amt_answer(fake, connection, answer, &ask) :
-					 fake_http_reply(connection, 400, NULL, "");
+		go_on = answer != NULL ? fake_amt_answer(fake, connection, answer, &ask)
+				       : fake_http_reply(connection, 400, NULL, "");
 	}
-	g_mutex_unlock(&fake->lock);
+	pthread_mutex_unlock(&fake->lock);
 	return go_on;
 }
 
@@ -405,7 +415,7 @@ fake_amt_new_from_data(const char *name, const char *json, GError **error)
 	fake->name = g_strdup(name);
 	fake->failure = g_string_new(NULL);
 	fake->asked = g_ptr_array_new_with_free_func(g_free);
-	g_mutex_init(&fake->lock);
+	pthread_mutex_init(&fake->lock, NULL);
 	fake->parser = json_parser_new();
 	if (!json_parser_load_from_data(fake->parser, json, -1, error)) {
 		g_prefix_error(error, "%s: ", name);
@@ -420,7 +430,8 @@ fake_amt_new_from_data(const char *name, const char *json, GError **error)
 		    g_strcmp0(fake_amt_get_member(json_node_get_object(root), "order"), "any") == 0;
 	}
 	if (fake->rows == NULL) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s: there is no array of rows", name);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+		    "%s: there is no array of rows", name);
 		return NULL;
 	}
 	if (!fake_amt_check_rows(fake, error))
@@ -449,7 +460,7 @@ fake_amt_free(FakeAmt *fake)
 	g_free(fake->served);
 	g_string_free(fake->failure, TRUE);
 	g_ptr_array_unref(fake->asked);
-	g_mutex_clear(&fake->lock);
+	pthread_mutex_destroy(&fake->lock);
 	g_free(fake->name);
 	g_free(fake);
 }
@@ -463,11 +474,11 @@ fake_amt_get_port(FakeAmt *fake)
 const char *
 fake_amt_get_failure(FakeAmt *fake)
 {
-	g_mutex_lock(&fake->lock);
+	pthread_mutex_lock(&fake->lock);
 	if (!fake->any_order && fake->next < json_array_get_length(fake->rows))
 		fake_amt_fail(fake, "row %u was never asked for", fake->next + 1);
 	const char *failure = fake->failure->len > 0 ? fake->failure->str : NULL;
-	g_mutex_unlock(&fake->lock);
+	pthread_mutex_unlock(&fake->lock);
 	return failure;
 }
 
@@ -488,13 +499,13 @@ guint
 fake_amt_count(FakeAmt *fake, const char *class_name, const char *method)
 {
 	guint count = 0;
-	g_mutex_lock(&fake->lock);
+	pthread_mutex_lock(&fake->lock);
 	for (guint i = 0; i < fake->asked->len; i++) {
 		g_auto(GStrv) words = g_strsplit(g_ptr_array_index(fake->asked, i), " ", 2);
 		if ((class_name == NULL || strcmp(class_name, words[0]) == 0) &&
 		    (method == NULL || strcmp(method, words[1]) == 0))
 			count++;
 	}
-	g_mutex_unlock(&fake->lock);
+	pthread_mutex_unlock(&fake->lock);
 	return count;
 }

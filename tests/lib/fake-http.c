@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #define FAKE_MAX_HEADERS (64 * 1024)
 #define FAKE_MAX_BODY (4 * 1024 * 1024)
 
+/* Its lock is pthread's and not GLib's: ThreadSanitizer does not see the latter. */
 struct FakeHttp {
 	int listener;
 	int stop[2]; /* a pipe; readable (closed at the other end): everybody goes home */
@@ -23,9 +25,9 @@ struct FakeHttp {
 	FakeHttpHandler handler;
 	gpointer data;
 	GThread *acceptor;
-	GPtrArray *threads;   /* of GThread, joined at the end; acceptor's until then */
-	GMutex lock;          /* requests, connections; held while the handler runs */
-	GPtrArray *requests;  /* of FakeHttpRequest */
+	GPtrArray *threads; /* of GThread, joined at the end; acceptor's until then */
+	pthread_mutex_t lock; /* requests, connections; held while the handler runs */
+	GPtrArray *requests; /* of FakeHttpRequest */
 	guint connections;
 };
 
@@ -67,9 +69,8 @@ fake_http_read(FakeHttpConnection *connection)
 	if ((connection->ssl == NULL || SSL_pending(connection->ssl) == 0) &&
 	    !fake_http_wait(connection, -1))
 		return 0;
-	gssize length = connection->ssl != NULL ?
-	    SSL_read(connection->ssl, buffer, sizeof buffer) :
-	    recv(connection->fd, buffer, sizeof buffer, 0);
+	gssize length = connection->ssl != NULL ? SSL_read(connection->ssl, buffer, sizeof buffer)
+						: recv(connection->fd, buffer, sizeof buffer, 0);
 	if (length > 0)
 		g_string_append_len(connection->input, buffer, length);
 	return length;
@@ -81,9 +82,9 @@ fake_http_send(FakeHttpConnection *connection, const void *data, gssize length)
 	const char *at = data;
 	gsize left = length < 0 ? strlen(data) : (gsize)length;
 	while (left > 0) {
-		gssize sent = connection->ssl != NULL ?
-		    SSL_write(connection->ssl, at, (int)left) :
-		    send(connection->fd, at, left, MSG_NOSIGNAL);
+		gssize sent = connection->ssl != NULL
+				  ? SSL_write(connection->ssl, at, (int)left)
+				  : send(connection->fd, at, left, MSG_NOSIGNAL);
 		if (sent <= 0)
 			return FALSE;
 		at += sent;
@@ -95,10 +96,10 @@ fake_http_send(FakeHttpConnection *connection, const void *data, gssize length)
 gboolean
 fake_http_reply(FakeHttpConnection *connection, guint status, const char *headers, const char *body)
 {
-	g_autofree char *text = g_strdup_printf("HTTP/1.1 %u X\r\n%sContent-Length: %" G_GSIZE_FORMAT
-						"\r\n\r\n%s",
-	    status, headers != NULL ? headers : "", body != NULL ? strlen(body) : 0,
-	    body != NULL ? body : "");
+	g_autofree char *text =
+	    g_strdup_printf("HTTP/1.1 %u X\r\n%sContent-Length: %" G_GSIZE_FORMAT "\r\n\r\n%s",
+		status, headers != NULL ? headers : "", body != NULL ? strlen(body) : 0,
+		body != NULL ? body : "");
 	return fake_http_send(connection, text, -1);
 }
 
@@ -163,11 +164,11 @@ fake_http_serve_one(FakeHttpConnection *connection)
 	FakeHttpRequest *request = fake_http_read_request(connection);
 	if (request == NULL)
 		return FALSE;
-	g_mutex_lock(&http->lock);
+	pthread_mutex_lock(&http->lock);
 	request->index = http->requests->len;
 	g_ptr_array_add(http->requests, request);
 	gboolean go_on = http->handler(connection, request, http->data);
-	g_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&http->lock);
 	return go_on;
 }
 
@@ -220,10 +221,11 @@ fake_http_accept(gpointer data)
 		connection->http = http;
 		connection->fd = fd;
 		connection->input = g_string_new(NULL);
-		g_mutex_lock(&http->lock);
+		pthread_mutex_lock(&http->lock);
 		connection->number = http->connections++;
-		g_mutex_unlock(&http->lock);
-		g_ptr_array_add(http->threads, g_thread_new("fake-connection", fake_http_serve, connection));
+		pthread_mutex_unlock(&http->lock);
+		g_ptr_array_add(
+		    http->threads, g_thread_new("fake-connection", fake_http_serve, connection));
 	}
 }
 
@@ -249,7 +251,7 @@ fake_http_new(SSL_CTX *tls, FakeHttpHandler handler, gpointer data)
 	}
 	http->handler = handler;
 	http->data = data;
-	g_mutex_init(&http->lock);
+	pthread_mutex_init(&http->lock, NULL);
 	http->requests = g_ptr_array_new_with_free_func(fake_http_request_free);
 	http->threads = g_ptr_array_new();
 	http->acceptor = g_thread_new("fake-accept", fake_http_accept, http);
@@ -270,7 +272,7 @@ fake_http_free(FakeHttp *http)
 	SSL_CTX_free(http->tls);
 	g_ptr_array_unref(http->threads);
 	g_ptr_array_unref(http->requests);
-	g_mutex_clear(&http->lock);
+	pthread_mutex_destroy(&http->lock);
 	g_free(http);
 }
 
@@ -283,27 +285,27 @@ fake_http_get_port(FakeHttp *http)
 guint
 fake_http_get_connections(FakeHttp *http)
 {
-	g_mutex_lock(&http->lock);
+	pthread_mutex_lock(&http->lock);
 	guint count = http->connections;
-	g_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&http->lock);
 	return count;
 }
 
 guint
 fake_http_get_count(FakeHttp *http)
 {
-	g_mutex_lock(&http->lock);
+	pthread_mutex_lock(&http->lock);
 	guint count = http->requests->len;
-	g_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&http->lock);
 	return count;
 }
 
 const FakeHttpRequest *
 fake_http_get_request(FakeHttp *http, guint i)
 {
-	g_mutex_lock(&http->lock);
+	pthread_mutex_lock(&http->lock);
 	const FakeHttpRequest *request =
 	    i < http->requests->len ? g_ptr_array_index(http->requests, i) : NULL;
-	g_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&http->lock);
 	return request;
 }

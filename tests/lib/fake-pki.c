@@ -7,8 +7,8 @@
 static EVP_PKEY *
 fake_pki_new_key(guint rsa_bits)
 {
-	EVP_PKEY *key = rsa_bits > 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)rsa_bits) :
-				       EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	EVP_PKEY *key = rsa_bits > 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)rsa_bits)
+				     : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 	g_assert_nonnull(key);
 	return key;
 }
@@ -40,8 +40,10 @@ fake_cert_new(const FakeCertSpec *spec)
 	X509_set_pubkey(cert->certificate, cert->key);
 	X509_NAME *name = X509_get_subject_name(cert->certificate);
 	if (spec->unit != NULL)
-		X509_NAME_add_entry_by_txt(name, "OU", MBSTRING_UTF8, (const guchar *)spec->unit, -1, -1, 0);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const guchar *)spec->common_name, -1, -1, 0);
+		X509_NAME_add_entry_by_txt(
+		    name, "OU", MBSTRING_UTF8, (const guchar *)spec->unit, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	    name, "CN", MBSTRING_UTF8, (const guchar *)spec->common_name, -1, -1, 0);
 	X509_set_issuer_name(cert->certificate,
 	    spec->issuer != NULL ? X509_get_subject_name(spec->issuer->certificate) : name);
 	fake_pki_extend(cert->certificate, NID_basic_constraints,
