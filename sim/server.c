@@ -831,4 +831,3 @@ pv_sim_server_parse_address(const char *text, char **host, guint16 *port, GError
 	*port = (guint16)number;
 	return TRUE;
 }
-
