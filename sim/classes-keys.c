@@ -201,7 +201,7 @@ keys_run_request(PvSimCall *call)
 static char *
 keys_name(const X509_NAME *name)
 {
-	GString *text = g_string_new(NULL);
+	g_autoptr(GString) text = g_string_new(NULL);
 	for (int i = X509_NAME_entry_count(name) - 1; i >= 0; i--) {
 		X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
 		unsigned char *utf8 = NULL;
@@ -211,7 +211,7 @@ keys_name(const X509_NAME *name)
 			g_string_append_printf(text, "%s%s=%.*s", text->len > 0 ? "," : "", part, length, (const char *)utf8);
 		OPENSSL_free(utf8);
 	}
-	return g_utf8_make_valid(g_string_free(text, FALSE), -1);
+	return g_utf8_make_valid(text->str, (gssize)text->len);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "sim/classes.h"
 
 #include <openssl/evp.h>
+#include <string.h>
 
 static void
 dump_string(JsonBuilder *builder, const char *name, const char *value)
@@ -243,6 +244,12 @@ dump_compare_keys(gconstpointer a, gconstpointer b)
 	return g_strcmp0(a, b);
 }
 
+static gboolean
+dump_same_name(const PvSimValue *one, const PvSimValue *other)
+{
+	return strcmp(one->name, other->name) == 0;
+}
+
 /* What was written to the classes that only keep it: names, Kerberos with its passphrase, TLS settings ... */
 static void
 dump_bags(JsonBuilder *builder, const PvSimDevice *device)
@@ -254,8 +261,8 @@ dump_bags(JsonBuilder *builder, const PvSimDevice *device)
 		dump_begin_object(builder, key->data);
 		for (guint i = 0; i < bag->values->len; i++) {
 			const PvSimValue *value = bag->values->pdata[i];
-			gboolean first = i == 0 || ((PvSimValue *)bag->values->pdata[i - 1])->name != value->name;
-			gboolean more = i + 1 < bag->values->len && ((PvSimValue *)bag->values->pdata[i + 1])->name == value->name;
+			gboolean first = i == 0 || !dump_same_name(bag->values->pdata[i - 1], value);
+			gboolean more = i + 1 < bag->values->len && dump_same_name(bag->values->pdata[i + 1], value);
 			if (first && more)
 				dump_begin_array(builder, value->name);
 			if (first && !more)

@@ -186,12 +186,12 @@ http_append_chunks(GByteArray *out, const PvSimDevice *device, const GString *bo
 	static const guint sizes[] = { 0x220, 0x2FA, 0x3C };
 	gsize at = 0;
 	for (guint i = 0; at < body->len; i++) {
-		gsize size = body->len - at;
+		gsize cut = 0xFFFF;
 		if (device->switches->chunk_cuts == PV_SIM_CUTS_RANDOM)
-			size = MIN(size, (gsize)g_random_int_range(1, 0x400));
+			cut = (gsize)g_random_int_range(1, 0x400);
 		else if (device->switches->chunk_cuts == PV_SIM_CUTS_FIXED)
-			size = MIN(size, sizes[i % G_N_ELEMENTS(sizes)]);
-		size = MIN(size, 0xFFFF);
+			cut = sizes[i % G_N_ELEMENTS(sizes)];
+		gsize size = MIN(body->len - at, cut);
 		http_append(out, "%04X\r\n", (guint)size);
 		g_byte_array_append(out, (const guint8 *)body->str + at, (guint)size);
 		g_byte_array_append(out, (const guint8 *)"\r\n", 2);

@@ -49,6 +49,7 @@ typedef struct {
 	GPtrArray *hellos;      /* of ServerHello */
 	PvSimTimer *restart;    /* set: the stack is away */
 	PvSimTimer *hello;
+	PvSimTimer *period;     /* until set-up ends by itself */
 	GError *error;          /* why a port could not be opened */
 } ServerNode;
 
@@ -260,7 +261,8 @@ server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, 
 	g_autofree char *challenge = pv_sim_digest_challenge(device);
 	pv_sim_http_answer_challenge(connection->out, device, challenge);
 	connection->close = connection->close || device->switches->close_after_401;
-	server_fill_trace(connection, request, NULL, "-", 401, -1);
+	g_autofree char *method = pv_sim_service_name((const char *)request->body->data, request->body->len);
+	server_fill_trace(connection, request, NULL, method, 401, -1);
 	pv_sim_log_write(connection->node->server->log, device->name, "challenge reason=%s path=%s", texts[login], request->path);
 }
 
@@ -646,6 +648,27 @@ server_hello_due(gpointer data)
 		node->hello = pv_sim_loop_after(node->loop, minutes * device->switches->hello_minute_msec, server_hello_due, node);
 }
 
+/* Set-up lasts for the configured period; then the network interface closes again (amt/02) */
+static void
+server_period_due(gpointer data)
+{
+	ServerNode *node = data;
+	PvSimDevice *device = node->device;
+	gint64 end = device->setup_usec + device->setup_hours * (gint64)60 * device->switches->hello_minute_msec * 1000;
+	gint64 left = end - g_get_monotonic_time();
+	node->period = NULL;
+	if (device->state != PV_SIM_IN)
+		return;
+	if (left > 0) { /* it was extended, or set-up began anew */
+		node->period = pv_sim_loop_after(node->loop, (guint)MIN(left / 1000 + 1, G_MAXINT32), server_period_due, node);
+		return;
+	}
+	device->state = PV_SIM_PRE;
+	pv_sim_log_write(node->server->log, device->name, "setup-period ended");
+	server_drop_connections(node);
+	server_apply_state(node);
+}
+
 /* Opens and closes ports, starts and stops hello packets: as the device's state wants it */
 static void
 server_apply_state(ServerNode *node)
@@ -657,6 +680,8 @@ server_apply_state(ServerNode *node)
 	    (!device->tls.enabled || device->tls.accept_plain);
 	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, encrypted);
 	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, plain);
+	if (device->state == PV_SIM_IN && node->period == NULL)
+		node->period = pv_sim_loop_after(node->loop, 0, server_period_due, node);
 	gboolean says_hello = device->state == PV_SIM_IN && !device->off && node->server->provision_host != NULL;
 	if (!says_hello)
 		pv_sim_loop_cancel(node->loop, &node->hello);
@@ -672,6 +697,7 @@ server_node_close(gpointer data)
 	ServerNode *node = data;
 	pv_sim_loop_cancel(node->loop, &node->restart);
 	pv_sim_loop_cancel(node->loop, &node->hello);
+	pv_sim_loop_cancel(node->loop, &node->period);
 	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE);
 	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE);
 	while (node->connections->len > 0)

@@ -452,3 +452,13 @@ pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const ch
 	    strcmp(outcome->method, "AMT_SetupAndConfigurationService.CommitChanges") == 0)
 		service_lose_answer(outcome);
 }
+
+char *
+pv_sim_service_name(const char *data, gsize length)
+{
+	PvSimRefusal refusal = { PV_SIM_FAULT_NONE, NULL };
+	g_autoptr(PvSimRequest) request =
+	    length <= SERVICE_ENVELOPE_MAX ? pv_sim_request_parse(data, length, &refusal) : NULL;
+	g_free(refusal.detail);
+	return request != NULL ? pv_sim_request_name(request) : g_strdup("-");
+}

@@ -22,4 +22,7 @@ void pv_sim_outcome_clear(PvSimOutcome *outcome);
 void pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const char *user, gboolean encrypted,
     PvSimOutcome *outcome);
 
+/* "Class.Method" of a request that is not executed; "-": it has none. g_free() */
+char *pv_sim_service_name(const char *data, gsize length);
+
 G_END_DECLS

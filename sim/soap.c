@@ -418,14 +418,11 @@ pv_sim_soap_pulled(const PvSimAnswer *answer, PvSimInstance *const *items, guint
 	g_autoptr(GPtrArray) classes = g_ptr_array_new();
 	g_autoptr(GString) more = g_string_new(NULL);
 	for (guint i = 0; i < count; i++) {
-		gboolean known = FALSE;
-		for (guint j = 0; j < classes->len && !known; j++)
-			known = classes->pdata[j] == (gpointer)items[i]->class_name;
-		if (known)
+		if (g_ptr_array_find_with_equal_func(classes, items[i]->class_name, g_str_equal, NULL))
 			continue;
 		g_autofree char *uri = pv_sim_soap_uri(items[i]->class_name);
 		g_string_append_printf(more, " xmlns:%c=\"%s\"", 'h' + (int)classes->len, uri);
-		g_ptr_array_add(classes, (gpointer)items[i]->class_name);
+		g_ptr_array_add(classes, items[i]->class_name);
 	}
 	if (answer->common)
 		g_string_append_printf(more, " xmlns:%c=\"" COMMON_NS "\"", 'h' + (int)classes->len);
@@ -436,11 +433,10 @@ pv_sim_soap_pulled(const PvSimAnswer *answer, PvSimInstance *const *items, guint
 		g_string_append_printf(xml, "<g:EnumerationContext>%s</g:EnumerationContext>", next_context);
 	g_string_append(xml, "<g:Items>");
 	for (guint i = 0; i < count; i++) {
-		char prefix[2] = "h";
-		for (guint j = 0; j < classes->len; j++) {
-			if (classes->pdata[j] == (gpointer)items[i]->class_name)
-				prefix[0] = (char)('h' + j);
-		}
+		guint found = 0;
+		gboolean known = g_ptr_array_find_with_equal_func(classes, items[i]->class_name, g_str_equal, &found);
+		g_assert(known); /* entered above */
+		const char prefix[2] = { (char)('h' + found), '\0' };
 		soap_append_instance(xml, prefix, items[i]);
 	}
 	g_string_append_printf(xml, "</g:Items>%s</g:PullResponse>", next_context == NULL ? "<g:EndOfSequence></g:EndOfSequence>" : "");

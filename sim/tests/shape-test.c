@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Compares answers with recordings of real firmware, where those are at hand: element names, order, namespaces and
+ * prefixes; not the values */
+#include "sim/tests/client.h"
+
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+#include <string.h>
+
+#define ACCESS "AMT_AuthorizationService"
+
+typedef struct {
+	const char *file;       /* below the recordings */
+	const char *class_name;
+	const char *action;     /* Get, Pull, Put or a method */
+	const char *selector;   /* InstanceID for Get and Put, parameters of a method */
+	const char *differs;    /* local names that may be on one side only: other versions, other settings; " a b " */
+} ShapeRow;
+
+/* clang-format off */
+static const ShapeRow shape_rows[] = {
+	{ "amt/general/get.xml", "AMT_GeneralSettings", "Get", NULL, " OemID " },
+	{ "amt/general/pull.xml", "AMT_GeneralSettings", "Pull", NULL, " DHCPSyncRequiresHostname OemID ThunderboltDockEnabled " },
+	{ "amt/setupandconfiguration/get.xml", "AMT_SetupAndConfigurationService", "Get", NULL, " DhcpDNSSuffix " },
+	{ "amt/setupandconfiguration/pull.xml", "AMT_SetupAndConfigurationService", "Pull", NULL, " DhcpDNSSuffix " },
+	{ "amt/setupandconfiguration/setmebxpassword.xml", "AMT_SetupAndConfigurationService", "SetMEBxPassword", "<r:Password>Str0ng-mebx!</r:Password>", "" },
+	{ "amt/authorization/get.xml", ACCESS, "Get", NULL, "" },
+	{ "amt/authorization/pull.xml", ACCESS, "Pull", NULL, "" },
+	{ "amt/authorization/enumerateuseraclentries.xml", ACCESS, "EnumerateUserAclEntries", "<r:StartIndex>1</r:StartIndex>", "" },
+	{ "amt/authorization/getuseraclentryex.xml", ACCESS, "GetUserAclEntryEx", "<r:Handle>1</r:Handle>", "" },
+	{ "amt/authorization/getaclenabledstate.xml", ACCESS, "GetAclEnabledState", "<r:Handle>1</r:Handle>", "" },
+	{ "amt/authorization/setaclenabledstate.xml", ACCESS, "SetAclEnabledState", "<r:Handle>1</r:Handle><r:Enabled>true</r:Enabled>", "" },
+	{ "amt/authorization/getadminaclentry.xml", ACCESS, "GetAdminAclEntry", "", "" },
+	{ "amt/authorization/getadminaclentrystatus.xml", ACCESS, "GetAdminAclEntryStatus", "", "" },
+	{ "amt/authorization/getadminnetaclentrystatus.xml", ACCESS, "GetAdminNetAclEntryStatus", "", "" },
+	{ "amt/authorization/removeuseraclentry.xml", ACCESS, "RemoveUserAclEntry", "<r:Handle>77</r:Handle>", "" },
+	{ "amt/authorization/setadminaclentryex.xml", ACCESS, "SetAdminAclEntryEx", "<r:Username>admin</r:Username><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword>", "" },
+	{ "amt/kerberos/get.xml", "AMT_KerberosSettingData", "Get", NULL, "" },
+	{ "amt/kerberos/pull.xml", "AMT_KerberosSettingData", "Pull", NULL, "" },
+	{ "amt/kerberos/getcredentialcachestate.xml", "AMT_KerberosSettingData", "GetCredentialCacheState", "", "" },
+	{ "amt/timesynchronization/get.xml", "AMT_TimeSynchronizationService", "Get", NULL, "" },
+	{ "amt/timesynchronization/pull.xml", "AMT_TimeSynchronizationService", "Pull", NULL, "" },
+	{ "amt/timesynchronization/getlowaccuracytimesynch.xml", "AMT_TimeSynchronizationService", "GetLowAccuracyTimeSynch", "", "" },
+	{ "amt/timesynchronization/sethighaccuracytimesynch.xml", "AMT_TimeSynchronizationService", "SetHighAccuracyTimeSynch", "<r:Ta0>1</r:Ta0><r:Tm1>1</r:Tm1><r:Tm2>1</r:Tm2>", "" },
+	{ "amt/ethernetport/get.xml", "AMT_EthernetPortSettings", "Get", "Intel(r) AMT Ethernet Port Settings 0", " SecondaryDNS " },
+	{ "amt/ethernetport/pull.xml", "AMT_EthernetPortSettings", "Pull", NULL, "" },
+	{ "amt/publickey/management/get.xml", "AMT_PublicKeyManagementService", "Get", NULL, "" },
+	{ "amt/publickey/management/pull.xml", "AMT_PublicKeyManagementService", "Pull", NULL, "" },
+	{ "amt/publickey/management/generatekeypair.xml", "AMT_PublicKeyManagementService", "GenerateKeyPair", "<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", "" },
+	{ "amt/publicprivate/get.xml", "AMT_PublicPrivateKeyPair", "Get", "Intel(r) AMT Key: Handle: 0", "" },
+	{ "amt/publicprivate/pull.xml", "AMT_PublicPrivateKeyPair", "Pull", NULL, "" },
+	{ "amt/systempowerscheme/get.xml", "AMT_SystemPowerScheme", "Get", "SCHEME 0", "" },
+	{ "amt/systempowerscheme/pull.xml", "AMT_SystemPowerScheme", "Pull", NULL, "" },
+	{ "amt/tls/settingdata/get.xml", "AMT_TLSSettingData", "Get", "Intel(r) AMT 802.3 TLS Settings", " NonSecureConnectionsSupported " },
+	{ "amt/tls/settingdata/pull.xml", "AMT_TLSSettingData", "Pull", NULL, " NonSecureConnectionsSupported " },
+	{ "amt/tls/protocolendpointcollection/get.xml", "AMT_TLSProtocolEndpointCollection", "Get", NULL, "" },
+	{ "amt/tls/protocolendpointcollection/pull.xml", "AMT_TLSProtocolEndpointCollection", "Pull", NULL, "" },
+	{ "cim/software/identity/get.xml", "CIM_SoftwareIdentity", "Get", "AMTApps", "" },
+	{ "cim/software/identity/pull.xml", "CIM_SoftwareIdentity", "Pull", NULL, "" },
+	{ "cim/computer/systempackage/get.xml", "CIM_ComputerSystemPackage", "Get", NULL, "" },
+	{ "cim/computer/systempackage/pull.xml", "CIM_ComputerSystemPackage", "Pull", NULL, "" },
+	{ "cim/wifi/port/get.xml", "CIM_WiFiPort", "Get", NULL, "" },
+	{ "cim/wifi/port/pull.xml", "CIM_WiFiPort", "Pull", NULL, "" },
+	{ "cim/wifi/port/requeststatechange.xml", "CIM_WiFiPort", "RequestStateChange", "<r:RequestedState>3</r:RequestedState>", "" },
+};
+/* clang-format on */
+
+static void
+shape_append(GString *shape, xmlNodePtr node, const char *differs)
+{
+	for (; node != NULL; node = node->next) {
+		if (node->type != XML_ELEMENT_NODE)
+			continue;
+		g_autofree char *word = g_strdup_printf(" %s ", (const char *)node->name);
+		if (strstr(differs, word) != NULL)
+			continue;
+		g_string_append_printf(shape, "%s:%s {%s}\n", node->ns->prefix != NULL ? (const char *)node->ns->prefix : "",
+		    (const char *)node->name, (const char *)node->ns->href);
+		for (xmlAttrPtr attribute = node->properties; attribute != NULL; attribute = attribute->next)
+			g_string_append_printf(shape, "  @%s\n", (const char *)attribute->name);
+		shape_append(shape, node->children, differs);
+		g_string_append_printf(shape, "/%s\n", (const char *)node->name);
+	}
+}
+
+/* Elements with prefix and namespace, after the namespaces that the root declares, in their order; g_free() */
+static char *
+shape_of(const char *xml, const char *differs)
+{
+	xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, XML_PARSE_NONET);
+	g_assert_nonnull(doc);
+	xmlNodePtr root = xmlDocGetRootElement(doc);
+	GString *shape = g_string_new(NULL);
+	for (xmlNsPtr ns = root->nsDef; ns != NULL; ns = ns->next)
+		g_string_append_printf(shape, "%s=%s\n", (const char *)ns->prefix, (const char *)ns->href);
+	shape_append(shape, root, differs);
+	xmlFreeDoc(doc);
+	return g_string_free(shape, FALSE);
+}
+
+/* "...Response" of the action, and the ResourceURI */
+static void
+shape_compare_header(const char *recorded, const char *answer)
+{
+	static const char *const same[] = { "Action a:mustUnderstand=\"true\"", "ResourceURI", "To" };
+	for (guint i = 0; i < G_N_ELEMENTS(same); i++) {
+		g_autofree char *ours = test_find(answer, same[i]);
+		g_autofree char *flat = g_strdup(recorded);
+		char *blank = strstr(flat, "mustUnderstand= ");
+		if (blank != NULL) /* pretty-printed by hand */
+			memmove(blank + strlen("mustUnderstand="), blank + strlen("mustUnderstand= "), strlen(blank + strlen("mustUnderstand= ")) + 1);
+		g_autofree char *theirs = test_find(flat, same[i]);
+		g_assert_cmpstr(ours, ==, g_strstrip(theirs));
+	}
+}
+
+static TestAnswer *
+shape_ask(TestClient *client, const ShapeRow *row)
+{
+	guint pulls = 0;
+	if (strcmp(row->action, "Pull") == 0)
+		return test_pull_all(client, row->class_name, &pulls);
+	if (strcmp(row->action, "Get") == 0)
+		return test_get(client, row->class_name, row->selector != NULL ? "InstanceID" : NULL, row->selector);
+	g_autofree char *input = test_input(row->class_name, row->action, row->selector);
+	g_autofree char *envelope = test_envelope(row->class_name, row->action, NULL, NULL, input);
+	TestAnswer *answer = test_client_post(client, envelope);
+	g_assert_cmpuint(answer->status, ==, 200);
+	return answer;
+}
+
+/* The folder of the recordings; NULL: not at hand, and the test was skipped */
+static char *
+shape_find_recordings(void)
+{
+	const char *top = g_getenv("PV_TOP_SRCDIR");
+	g_autofree char *folder = g_build_filename(top != NULL ? top : ".", "..", "shared", "amt", "recordings", NULL);
+	if (g_file_test(folder, G_FILE_TEST_IS_DIR))
+		return g_steal_pointer(&folder);
+	g_test_skip("the recordings are not beside the source tree (../shared/amt/recordings)");
+	return NULL;
+}
+
+static void
+shape_test_recordings(void)
+{
+	g_autofree char *folder = shape_find_recordings();
+	if (folder == NULL)
+		return;
+	const char *const arguments[] = { "--set", "wireless=true", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	/* the recorded store holds two key pairs; one more comes with the row of GenerateKeyPair */
+	g_assert_cmpuint(test_invoke(client, "AMT_PublicKeyManagementService", "GenerateKeyPair", "<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", NULL), ==, 0);
+	for (guint i = 0; i < G_N_ELEMENTS(shape_rows); i++) {
+		const ShapeRow *row = &shape_rows[i];
+		g_autofree char *path = g_build_filename(folder, row->file, NULL);
+		g_autofree char *recorded = NULL;
+		g_autoptr(GError) error = NULL;
+		g_test_message("%s", row->file);
+		g_assert_true(g_file_get_contents(path, &recorded, NULL, &error));
+		g_autoptr(TestAnswer) answer = shape_ask(client, row);
+		g_autofree char *ours = shape_of(answer->body, row->differs);
+		g_autofree char *theirs = shape_of(g_strstrip(recorded), row->differs);
+		g_assert_cmpstr(ours, ==, theirs);
+		shape_compare_header(recorded, answer->body);
+	}
+	test_sim_stop(sim);
+}
+
+/* What the pretty-printed files do not show: no white space between elements, empty ones with an end tag, message
+ * ids that count up, the message that is answered */
+static void
+shape_test_wire(void)
+{
+	TestSim *sim = test_sim_start(NULL);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	g_autoptr(TestAnswer) one = test_get(client, "AMT_GeneralSettings", NULL, NULL);
+	g_autoptr(TestAnswer) two = test_get(client, "AMT_GeneralSettings", NULL, NULL);
+	g_assert_true(g_str_has_prefix(one->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope "));
+	g_assert_nonnull(strstr(one->body, "<g:HostName></g:HostName>"));
+	g_assert_null(strstr(one->body, "> <"));
+	g_assert_null(strstr(one->body, "/>"));
+	g_autofree char *first = test_find(one->body, "MessageID");
+	g_autofree char *second = test_find(two->body, "MessageID");
+	g_autofree char *relates = test_find(one->body, "RelatesTo");
+	g_assert_cmpstr(first, ==, "uuid:00000000-8086-8086-8086-000000000001");
+	g_assert_cmpstr(second, ==, "uuid:00000000-8086-8086-8086-000000000002");
+	g_assert_cmpstr(relates, ==, "12");
+	g_assert_nonnull(strstr(one->head, "X-Frame-Options: DENY"));
+	g_assert_nonnull(strstr(one->head, "Content-Type: application/soap+xml; charset=UTF-8"));
+	g_assert_true(g_str_has_prefix(one->raw_body, "0220\r\n"));
+
+	/* a fault has its own prefixes */
+	g_autofree char *get = test_envelope("AMT_NoSuchClass", "Get", NULL, NULL, "");
+	g_autoptr(TestAnswer) fault = test_client_post(client, get);
+	g_assert_nonnull(strstr(fault->head, "Connection: close"));
+	g_assert_nonnull(strstr(fault->body, "xmlns:g=\"http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd\""));
+	g_assert_nonnull(strstr(fault->body, "<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:DestinationUnreachable</a:Value></a:Subcode></a:Code>"));
+	g_assert_nonnull(strstr(fault->body, "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault</b:Action>"));
+	test_sim_stop(sim);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/sim/shape/recordings", shape_test_recordings);
+	g_test_add_func("/sim/shape/wire", shape_test_wire);
+	test_pki_make();
+	int status = g_test_run();
+	test_pki_remove();
+	return status;
+}
