@@ -36,6 +36,9 @@ case $top in
 	;;
 esac
 root=$top/build/demo/root
+# addresses of our own in the loopback network, so that nothing on this machine is in the way
+net=127.$((64 + $$ % 64))
+hello=$net.9.71
 export PATH="$root/bin:$root/sbin:$PATH" LC_ALL=C.UTF-8
 umask 077
 work=
@@ -95,6 +98,201 @@ build() {
 	make -s -C build/demo install >>"$log" 2>&1 || die 'make install failed' "$log"
 }
 
+# start NAME COMMAND...: in the background, deaf to the end of the terminal, with a log of that name
+start() {
+	local name=$1
+	shift
+	nohup "$@" >"$work/$name.log" 2>&1 </dev/null &
+	pids+=($!)
+}
+
+# wait_for NAME COMMAND...: until the command succeeds, at most 20 s
+wait_for() {
+	local name=$1 i
+	shift
+	for ((i = 0; i < 200; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		kill -0 "${pids[-1]}" 2>/dev/null || die "$name ended" "$work/$name.log"
+		sleep 0.1
+	done
+	die "$name does not begin" "$work/$name.log"
+}
+
+sim() {
+	local command=$1
+	shift
+	provost-sim "$command" --control "$work/sim.sock" "$@"
+}
+
+# Factory state with set-up begun; a minute between hellos lasts one second
+start_fleet() {
+	provost-sim pki "$work/pki" --suffix demo.example || die 'the simulator cannot make its PKI'
+	start fleet provost-sim run --devices 12 --personality 16.1,6.2 --base "$net.0.1" --suffix demo.example \
+		--roots "$work/pki/root.pem" --provision-server "$hello:9971" --set hello-minute-msec=1000 \
+		--control "$work/sim.sock" --fleet-csv "$work/computers.csv"
+	wait_for fleet sim list
+}
+
+make_site() {
+	export PROVOST_SITE=$work/site/site.json
+	say provost site init "$work/site" --suffix demo.example --provisioning-certificate "$work/pki/chain.pem" \
+		--provisioning-key "$work/pki/key.pem" || die 'the site cannot be made'
+	# what an administrator would write with an editor: groups, of which one may speak TLS 1.0, and where to listen
+	sed -i "1s|{|{\n  \"groups\": [ { \"name\": \"modern\" }, { \"name\": \"old\", \"tls\": \"legacy\" } ],\n  \"listener\": { \"address\": \"$hello\" },|" "$PROVOST_SITE"
+	say provost site check || die 'the site is not right'
+}
+
+import_fleet() {
+	local old
+	old=$(sim list | awk '$4 == "6.2" { print $5 }')
+	grep -F "$old" "$work/computers.csv" >"$work/old.csv"
+	grep -vF "$old" "$work/computers.csv" >"$work/modern.csv"
+	say provost import --group modern "$work/modern.csv" || die 'the import failed'
+	say provost import --group old "$work/old.csv" || die 'the import failed'
+}
+
+count_provisioned() {
+	provost export --status Provisioned | tail -n +2 | wc -l
+}
+
+# Until all are Provisioned, at most two minutes. A terminal shows the table, anything else gets the log's main lines.
+watch_fleet() {
+	local table lines=0 follower='' deadline=$((SECONDS + 120))
+	if [ ! -t 1 ]; then
+		provost log --follow > >(grep --line-buffered -E ' (hello from|commit: done|pipeline) ') &
+		follower=$!
+	fi
+	while [ "$SECONDS" -lt "$deadline" ] && [ "$(count_provisioned)" -lt 12 ]; do
+		kill -0 "${pids[-1]}" 2>/dev/null || die 'provostd ended' "$work/provostd.log"
+		if [ -z "$follower" ]; then
+			table=$(provost status)
+			[ "$lines" -eq 0 ] || printf '\033[%dA\033[J' "$lines"
+			printf '%s\n' "$table"
+			lines=$(wc -l <<<"$table")
+		fi
+		sleep 0.3
+	done
+	if [ -n "$follower" ]; then
+		kill "$follower"
+		wait "$follower" 2>/dev/null
+	elif [ "$lines" -gt 0 ]; then
+		printf '\033[%dA\033[J' "$lines"
+	fi
+}
+
+# pick FILE MEMBER [N]: the N-th value of that name in a device's dump
+pick() {
+	sed -n -e "s/^ *\"$2\" : \"\(.*\)\",\{0,1\}\$/\1/p" -e "s/^ *\"$2\" : \([^\",]*\),\{0,1\}\$/\1/p" "$1" |
+		sed -n "${3-1}p"
+}
+
+# compare WHAT BEFORE AFTER
+compare() {
+	printf '  %-34s %-22s %s\n' "$1" "${2:--}" "${3:--}" | sed 's/ null  / -     /'
+}
+
+show_device() {
+	local before=$work/before after=$work/after
+	sim dump "$1" >"$after"
+	compare "$1" BEFORE AFTER
+	compare 'provisioning state' "$(pick "$before" state)" "$(pick "$after" state)"
+	compare 'host name' "$(pick "$before" host)" "$(pick "$after" host)"
+	compare 'domain' "$(pick "$before" domain)" "$(pick "$after" domain)"
+	compare 'certificate' "$(pick "$before" subject)" "$(pick "$after" subject)"
+	compare '  issued by' "$(pick "$before" issuer)" "$(pick "$after" issuer)"
+	compare 'clock was set' "$(pick "$before" clock-set)" "$(pick "$after" clock-set)"
+	compare 'administrator has factory password' "$(pick "$before" default)" "$(pick "$after" default)"
+	compare 'MEBx has factory password' "$(pick "$before" mebx-default)" "$(pick "$after" mebx-default)"
+	compare 'directory groups with rights' "$(grep -c '"sid"' "$before")" "$(grep -c '"sid"' "$after")"
+	compare 'Kerberos realm' "$(pick "$before" realm 2)" "$(pick "$after" realm 2)"
+	compare 'power' "$(pick "$before" description)" "$(pick "$after" description)"
+}
+
+count_writes() {
+	local device sum=0
+	for device in $(sim list | awk 'NR > 1 { print $1 }'); do
+		sim dump "$device" >"$work/dump"
+		sum=$((sum + $(pick "$work/dump" writes)))
+	done
+	echo "$sum"
+}
+
+keep_running() {
+	cat >"$work/env" <<-TEXT
+	export PATH='$root/bin:$root/sbin':"\$PATH"
+	export PROVOST_SITE='$PROVOST_SITE'
+	sim() { provost-sim "\$@" --control '$work/sim.sock'; }
+	TEXT
+	cat >"$work/stop" <<-TEXT
+	kill ${pids[*]}
+	rm -rf '$work'
+	TEXT
+	cat <<-TEXT
+	The fleet and provostd go on running. In a shell (bash, zsh, dash):
+
+	  . $work/env
+	  provost show pc-0002
+	  sim set pc-0002 power-scheme=0      # change a device behind Provost's back ...
+	  provost plan pc-0002                # ... and see it told
+	  sim reset pc-0003 --state in        # somebody reset one to factory state
+	  provost reset pc-0003               # it is ours: its next hello brings it back
+	  provost log --follow
+
+	To stop it and remove all of it:
+
+	  sh $work/stop
+	TEXT
+}
+
+say_what_next() {
+	cat <<-TEXT
+	Try next:
+	  ./demo.sh --keep          the same, left running, with things to try
+	  README.md                 ten minutes with the commands, then a real site
+	  ./check.sh                the proof: all tests, sanitizers, the distribution
+	TEXT
+}
+
+heading '1. Build'
 tests/install-packages build || exit 1
-heading 'Provost builds'
 build
+work=$(mktemp -d "${TMPDIR:-/tmp}/provost-demo.XXXXXX") || exit 1
+
+heading '2. Twelve computers with Intel AMT, of two generations, come out of their boxes'
+start_fleet
+sim list
+sim dump pc-0001 >"$work/before"
+
+heading '3. A site: SQLite store, local CA, local directory; and the list of computers to expect'
+make_site
+import_fleet
+
+heading '4. provostd listens, the computers say hello, and nobody touches anything'
+start provostd provostd
+watch_fleet
+provost status
+provisioned=$(count_provisioned)
+[ "$provisioned" -eq 12 ] || die "only $provisioned of 12 are Provisioned" "$work/provostd.log"
+
+heading '5. One of them before and after, as the computer itself has it'
+show_device pc-0001
+
+heading '6. Once more, over all: nothing is to do, and nothing is written'
+writes=$(count_writes)
+say provost provision --quiet --all || die 'the second run failed'
+echo "  writes to all devices so far: $writes, and now: $(count_writes)"
+[ "$(count_writes)" -eq "$writes" ] || die 'the second run wrote to a device'
+
+heading '7. Somebody changes a device behind our back'
+say sim set pc-0001 AMT_GeneralSettings.HostName=stranger
+say provost plan pc-0001
+[ $? -eq 2 ] || die 'the plan does not tell the change'
+say provost provision --quiet pc-0001 || die 'the device could not be put right'
+say provost audit verify || die 'the audit log is not intact'
+
+heading "$provisioned of 12 Provisioned"
+if [ "$keep" = yes ]; then
+	keep_running
+else
+	say_what_next
+fi
