@@ -539,6 +539,7 @@ sim_test_strict(void)
 {
 	static const struct {
 		const char *class_name, *action, *body, *fault;
+	/* clang-format off */
 	} rows[] = {
 		/* out of order, missing, unknown, wrong namespace, wrong type */
 		{ ACCESS, "SetAdminAclEntryEx", "<r:SetAdminAclEntryEx_INPUT xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS "\"><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:Username>admin</r:Username></r:SetAdminAclEntryEx_INPUT>", "SchemaValidationError" },
@@ -555,6 +556,7 @@ sim_test_strict(void)
 		{ "AMT_PublicKeyCertificate", "Get", "", "InvalidSelectors" },
 		{ "AMT_GeneralSettings", "Pull", "<n:Pull xmlns:n=\"http://schemas.xmlsoap.org/ws/2004/09/enumeration\"><n:EnumerationContext>77000000-0000-0000-0000-000000000000</n:EnumerationContext></n:Pull>", "InvalidEnumerationContext" },
 	};
+	/* clang-format on */
 	TestSim *sim = test_sim_start(NULL);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
