@@ -281,7 +281,7 @@ pv_sim_command_pki(int argc, char **argv)
 	if (!pv_sim_command_parse(&argc, &argv, entries, "FOLDER",
 		"Writes root.pem, chain.pem (leaf prov.DOMAIN first, root last) and key.pem, as a provisioning\n"
 		"certificate should be, and for tests NAME-chain.pem and NAME-key.pem: no-oid, no-server-auth, ou\n"
-		"(good, by its OU), wrong-suffix, expired, gap (no intermediate), other-root, wrong-key.",
+		"(good, by its OU), wrong-suffix, expired, gap (no intermediate), forged (another signed it), other-root, wrong-key.",
 		1, 1))
 		return PV_SIM_EXIT_USAGE;
 	if (pv_sim_pki_write(argv[1], suffix != NULL ? suffix : "example.com", &error))

@@ -82,6 +82,7 @@ typedef struct {
 	gboolean gap; /* leave the intermediate out */
 	gboolean other_root;
 	gboolean wrong_key; /* the key file is another's */
+	gboolean forged; /* names the intermediate as its issuer, but that did not sign it */
 } PkiVariant;
 
 static const PkiVariant pki_variants[] = {
@@ -101,6 +102,9 @@ static const PkiVariant pki_variants[] = {
 	    .oids = { PV_SIM_X509_OID_SERVER, PV_SIM_X509_OID_PROVISIONING } },
 	{ .name = "other-root",
 	    .other_root = TRUE,
+	    .oids = { PV_SIM_X509_OID_SERVER, PV_SIM_X509_OID_PROVISIONING } },
+	{ .name = "forged",
+	    .forged = TRUE,
 	    .oids = { PV_SIM_X509_OID_SERVER, PV_SIM_X509_OID_PROVISIONING } },
 	{ .name = "wrong-key",
 	    .wrong_key = TRUE,
@@ -123,7 +127,8 @@ pki_write_variant(const char *folder, const char *suffix, const PkiVariant *vari
 	for (guint i = 0; i < G_N_ELEMENTS(spec.oids); i++)
 		spec.oids[i] = variant->oids[i];
 	g_auto(PkiMember) leaf = { NULL, NULL };
-	pki_make(&leaf, &spec, middle);
+	const PkiMember forger = { authorities[3].key, middle->x509 };
+	pki_make(&leaf, &spec, variant->forged ? &forger : middle);
 	X509 *const whole[] = { leaf.x509, middle->x509, root->x509 };
 	X509 *const gap[] = { leaf.x509, root->x509 };
 	const char *chain_name = variant->name == NULL ? "chain.pem" : "-chain.pem";

@@ -190,20 +190,54 @@ pv_sim_tls_judge(const PvSimDevice *device, STACK_OF(X509) * chain)
 	return NULL; /* dates are recorded, not judged: amt/03 section 2 */
 }
 
+/* Is it signed by a trusted root of the device's store? */
 static gboolean
-tls_verify_mutual(const PvSimDevice *device, X509_STORE_CTX *context)
+tls_is_rooted(const PvSimDevice *device, X509 *x509)
 {
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
-	/* operational mutual TLS: a chain to a trusted root of the store, CN in TrustedCN where that is set */
-	X509 *leaf = X509_STORE_CTX_get0_cert(context);
-	for (guint i = 0; leaf != NULL && i < device->certificates->len; i++) {
+	for (guint i = 0; i < device->certificates->len; i++) {
 		const PvSimCertificate *root = device->certificates->pdata[i];
-		for (int j = 0; root->trusted_root && j < sk_X509_num(chain); j++) {
-			if (X509_verify(sk_X509_value(chain, j), X509_get0_pubkey(root->x509)) == 1)
-				return TRUE;
-		}
+		if (root->trusted_root && X509_verify(x509, X509_get0_pubkey(root->x509)) == 1)
+			return TRUE;
 	}
 	return FALSE;
+}
+
+/* TrustedCN lists names or suffixes; an empty list allows all (amt/06 section 5) */
+static gboolean
+tls_name_is_trusted(PvSimDevice *device, X509 *leaf)
+{
+	const PvSimInstance *remote =
+	    pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
+	g_autofree char *name = tls_subject_part(leaf, NID_commonName);
+	gboolean listed = FALSE;
+	for (guint i = 0; i < remote->values->len; i++) {
+		const PvSimValue *value = remote->values->pdata[i];
+		if (strcmp(value->name, "TrustedCN") != 0)
+			continue;
+		listed = TRUE;
+		if (name != NULL && tls_ends_with_domain(name, value->text))
+			return TRUE;
+	}
+	return !listed;
+}
+
+/* Mutual TLS after set-up */
+static const char *
+tls_judge_mutual(PvSimDevice *device, STACK_OF(X509) * chain)
+{
+	int count = chain != NULL ? sk_X509_num(chain) : 0;
+	if (count == 0 || count > TLS_CHAIN_MAX)
+		return "client-untrusted";
+	for (int i = 0; i < count; i++) {
+		X509 *x509 = sk_X509_value(chain, i);
+		if (tls_is_rooted(device, x509))
+			return tls_name_is_trusted(device, sk_X509_value(chain, 0)) ? NULL
+										    : "client-name";
+		if (i + 1 == count ||
+		    X509_verify(x509, X509_get0_pubkey(sk_X509_value(chain, i + 1))) != 1)
+			break;
+	}
+	return "client-untrusted";
 }
 
 static int
@@ -211,11 +245,11 @@ tls_verify(X509_STORE_CTX *context, void *data)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
 	PvSimDevice *device = SSL_get_app_data(ssl);
-	const char *why = NULL;
-	if (device->state == PV_SIM_IN)
-		why = pv_sim_tls_judge(device, X509_STORE_CTX_get0_untrusted(context));
-	else if (!tls_verify_mutual(device, context))
-		why = "client-untrusted";
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
+	ERR_set_mark(); /* a signature that does not fit is no error of the handshake itself */
+	const char *why = device->state == PV_SIM_IN ? pv_sim_tls_judge(device, chain)
+						     : tls_judge_mutual(device, chain);
+	ERR_pop_to_mark();
 	g_free(device->last_refusal);
 	device->last_refusal = g_strdup(why);
 	if (why == NULL)

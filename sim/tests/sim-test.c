@@ -139,6 +139,7 @@ sim_test_refusals(void)
 		{ "no-server-auth", "no-server-auth" },
 		{ "wrong-suffix", "suffix" },
 		{ "gap", "chain-incomplete" },
+		{ "forged", "chain-signature" },
 		{ "other-root", "root-unknown" },
 		{ NULL, "no-certificate" },
 	};
@@ -164,7 +165,7 @@ sim_test_refusals(void)
 	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
 	g_assert_cmpstr(
 	    test_dump_string(dump, "last-tls-refusal"), ==, "suffix"); /* MEBx goes before DHCP */
-	g_assert_cmpint(test_dump_int(dump, "counters.tls-refused"), ==, 7);
+	g_assert_cmpint(test_dump_int(dump, "counters.tls-refused"), ==, 8);
 	test_sim_stop(sim);
 }
 
@@ -513,6 +514,72 @@ sim_test_old_generation(void)
 	g_autofree char *fault = test_fault(client, envelope);
 	g_assert_cmpstr(fault, ==, "ActionNotSupported");
 	test_sim_stop(sim);
+}
+
+/* After set-up: only consoles with a certificate that leads to a root in the store */
+static void
+sim_test_mutual(void)
+{
+	const char *const arguments[] = { "--state", "post", "--set", "commit-checks=false", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	g_autofree char *path = test_sim_file(sim, "root.pem");
+	g_autofree char *pem = NULL;
+	g_assert_true(g_file_get_contents(path, &pem, NULL, NULL));
+	g_auto(GStrv) lines = g_strsplit(pem, "\n", -1);
+	g_autoptr(GString) blob = g_string_new("<r:CertificateBlob>");
+	for (guint i = 1; !g_str_has_prefix(lines[i], "-----END"); i++)
+		g_string_append(blob, lines[i]);
+	g_string_append(blob, "</r:CertificateBlob>");
+	test_client_set_login(client, "admin", "admin");
+	g_assert_cmpuint(
+	    test_invoke(client, STORE, "AddTrustedRootCertificate", blob->str, NULL), ==, 0);
+	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT 802.3 TLS Settings",
+	    "<r:Enabled>true</r:Enabled><r:InstanceID>Intel(r) AMT 802.3 TLS Settings</r:InstanceID>"
+	    "<r:MutualAuthentication>true</r:MutualAuthentication><r:TrustedCN>example.com</r:TrustedCN>");
+	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
+	sim_test_wait_for_port(client);
+
+	static const struct {
+		const char *name, *reason;
+	} rows[] = { { "", NULL }, { "gap", "client-untrusted" },
+		{ "other-root", "client-untrusted" }, { "wrong-suffix", "client-name" },
+		{ NULL, "no-certificate" } };
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		test_client_set_certificate(client, sim, rows[i].name);
+		g_assert_cmpint(test_client_connect(client), ==, rows[i].reason == NULL);
+		g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+		g_assert_cmpstr(test_dump_string(dump, "last-tls-refusal"), ==, rows[i].reason);
+	}
+	test_sim_stop(sim);
+}
+
+/* The manual tells of every switch */
+static void
+sim_test_manual(void)
+{
+	const char *top = g_getenv("PV_TOP_SRCDIR");
+	const char *build = g_getenv("PV_TOP_BUILDDIR");
+	g_autofree char *path =
+	    g_build_filename(top != NULL ? top : ".", "data", "man", "provost-sim.1", NULL);
+	g_autofree char *command =
+	    g_strdup_printf("%s/provost-sim switches", build != NULL ? build : ".");
+	g_autofree char *manual = NULL;
+	g_autofree char *text = NULL;
+	g_autoptr(GError) error = NULL;
+	g_assert_true(g_file_get_contents(path, &manual, NULL, &error));
+	g_assert_true(g_spawn_command_line_sync(command, &text, NULL, NULL, &error));
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	guint count = 0;
+	for (; *lines[count + 1] != '\0'; count++) {
+		g_auto(GStrv) words = g_strsplit(lines[count + 1], " ", 2);
+		g_auto(GStrv) parts = g_strsplit(words[0], "-", -1);
+		g_autofree char *name = g_strjoinv("\\-", parts);
+		g_autofree char *entry = g_strdup_printf("\n\\fB%s=", name);
+		if (strstr(manual, entry) == NULL)
+			g_error("%s says nothing of the switch %s", path, words[0]);
+	}
+	g_assert_cmpuint(count, >, 20);
 }
 
 /* Classes */
@@ -1003,6 +1070,8 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/nonce-expires", sim_test_nonce_expires);
 	g_test_add_func("/sim/lock-out", sim_test_lock_out);
 	g_test_add_func("/sim/old-generation", sim_test_old_generation);
+	g_test_add_func("/sim/mutual-tls", sim_test_mutual);
+	g_test_add_func("/sim/manual", sim_test_manual);
 	g_test_add_func("/sim/acl", sim_test_acl);
 	g_test_add_func("/sim/realms", sim_test_realms);
 	g_test_add_func("/sim/strict", sim_test_strict);
