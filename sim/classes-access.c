@@ -76,7 +76,8 @@ static gboolean
 access_name_is_good(const char *name)
 {
 	gsize length = strlen(name);
-	if (length == 0 || length > 16 || g_str_has_prefix(name, "$$") || g_ascii_strcasecmp(name, "admin") == 0 ||
+	if (length == 0 || length > 16 || g_str_has_prefix(name, "$$") ||
+	    g_ascii_strcasecmp(name, "admin") == 0 ||
 	    g_ascii_strcasecmp(name, "administrator") == 0)
 		return FALSE;
 	for (const char *c = name; *c != '\0'; c++) {
@@ -92,7 +93,8 @@ access_count(const PvSimDevice *device, gboolean digest)
 	guint count = 0;
 	for (guint i = 0; i < device->acl->len; i++) {
 		const PvSimAclEntry *entry = device->acl->pdata[i];
-		if (digest ? entry->user != NULL && !g_str_has_prefix(entry->user, "$$") : entry->sid != NULL)
+		if (digest ? entry->user != NULL && !g_str_has_prefix(entry->user, "$$")
+			   : entry->sid != NULL)
 			count++;
 	}
 	return count;
@@ -105,7 +107,8 @@ access_same_domain(GBytes *one, GBytes *other)
 	gconstpointer a = g_bytes_get_data(one, &one_length);
 	gconstpointer b = g_bytes_get_data(other, &other_length);
 	gsize length = MIN(MIN(one_length, other_length), ACCESS_DOMAIN_BYTES);
-	return MIN(one_length, ACCESS_DOMAIN_BYTES) == MIN(other_length, ACCESS_DOMAIN_BYTES) && memcmp(a, b, length) == 0;
+	return MIN(one_length, ACCESS_DOMAIN_BYTES) == MIN(other_length, ACCESS_DOMAIN_BYTES) &&
+	       memcmp(a, b, length) == 0;
 }
 
 /* Would this SID be one domain too many? */
@@ -183,12 +186,14 @@ access_write_entry(PvSimCall *call, PvSimAclEntry *entry)
 	} else {
 		gsize length = g_bytes_get_size(sid);
 		const guint8 *bytes = g_bytes_get_data(sid, NULL);
-		if (length < 8 || length > ACCESS_SID_MAX || length % 4 != 0 || bytes[0] != 1 || length != 8 + 4u * bytes[1])
+		if (length < 8 || length > ACCESS_SID_MAX || length % 4 != 0 || bytes[0] != 1 ||
+		    length != 8 + 4u * bytes[1])
 			return PV_SIM_STATUS_INVALID_PARAMETER;
 		PvSimAclEntry *same = access_find_sid(device, sid);
 		if (same != NULL && same != entry)
 			return PV_SIM_STATUS_DUPLICATE;
-		if (entry == NULL && access_count(device, FALSE) >= device->switches->acl_max_kerberos)
+		if (entry == NULL &&
+		    access_count(device, FALSE) >= device->switches->acl_max_kerberos)
 			return PV_SIM_STATUS_MAX_LIMIT_REACHED;
 		if (same == NULL && access_domains_are_full(device, sid))
 			return PV_SIM_STATUS_MAX_DOMAINS;
@@ -213,7 +218,8 @@ access_write_entry(PvSimCall *call, PvSimAclEntry *entry)
 static PvSimAclEntry *
 access_input_entry(PvSimCall *call)
 {
-	return pv_sim_device_find_acl(call->device, pv_sim_instance_get_uint(call->input, "Handle"));
+	return pv_sim_device_find_acl(
+	    call->device, pv_sim_instance_get_uint(call->input, "Handle"));
 }
 
 static gboolean
@@ -234,7 +240,8 @@ access_run_update(PvSimCall *call)
 	PvSimAclEntry *entry = access_input_entry(call);
 	if (entry == NULL)
 		return PV_SIM_STATUS_INVALID_HANDLE;
-	return access_is_system(entry) ? PV_SIM_STATUS_NOT_PERMITTED : access_write_entry(call, entry);
+	return access_is_system(entry) ? PV_SIM_STATUS_NOT_PERMITTED
+				       : access_write_entry(call, entry);
 }
 
 static guint32
@@ -248,7 +255,8 @@ access_run_enumerate(PvSimCall *call)
 	pv_sim_instance_add_uint(call->output, "TotalCount", acl->len);
 	pv_sim_instance_add_uint(call->output, "HandlesCount", count);
 	for (guint i = 0; i < count; i++)
-		pv_sim_instance_add_uint(call->output, "Handles", ((const PvSimAclEntry *)acl->pdata[start - 1 + i])->handle);
+		pv_sim_instance_add_uint(call->output, "Handles",
+		    ((const PvSimAclEntry *)acl->pdata[start - 1 + i])->handle);
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -261,7 +269,8 @@ access_run_get(PvSimCall *call)
 	if (entry->user != NULL)
 		pv_sim_instance_add(call->output, "DigestUsername", entry->user);
 	else
-		pv_sim_instance_add_bytes(call->output, "KerberosUserSid", g_bytes_get_data(entry->sid, NULL), g_bytes_get_size(entry->sid));
+		pv_sim_instance_add_bytes(call->output, "KerberosUserSid",
+		    g_bytes_get_data(entry->sid, NULL), g_bytes_get_size(entry->sid));
 	pv_sim_instance_add_uint(call->output, "AccessPermission", entry->permission);
 	for (guint realm = 0; realm <= ACCESS_REALM_MAX; realm++) {
 		if ((entry->realms >> realm & 1) != 0)
@@ -319,7 +328,8 @@ access_run_set_admin(PvSimCall *call)
 	memcpy(call->device->admin_hash, g_bytes_get_data(hash, NULL), PV_SIM_HASH_BYTES);
 	guint8 factory[PV_SIM_HASH_BYTES];
 	pv_sim_device_hash(call->device, "admin", "admin", factory);
-	call->device->admin_default = memcmp(factory, call->device->admin_hash, sizeof factory) == 0;
+	call->device->admin_default =
+	    memcmp(factory, call->device->admin_hash, sizeof factory) == 0;
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -333,14 +343,16 @@ access_run_get_admin(PvSimCall *call)
 static guint32
 access_run_admin_status(PvSimCall *call)
 {
-	pv_sim_instance_add(call->output, "IsDefault", call->device->mebx_default ? "true" : "false");
+	pv_sim_instance_add(
+	    call->output, "IsDefault", call->device->mebx_default ? "true" : "false");
 	return PV_SIM_STATUS_SUCCESS;
 }
 
 static guint32
 access_run_net_admin_status(PvSimCall *call)
 {
-	pv_sim_instance_add(call->output, "IsDefault", call->device->admin_default ? "true" : "false");
+	pv_sim_instance_add(
+	    call->output, "IsDefault", call->device->admin_default ? "true" : "false");
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -352,8 +364,10 @@ access_list_kerberos(const PvSimDevice *device, GPtrArray *instances)
 	gboolean aes = FALSE;
 	for (guint i = 0; bag != NULL && i < bag->values->len; i++) {
 		const PvSimValue *value = bag->values->pdata[i];
-		gboolean secret = strcmp(value->name, "Passphrase") == 0 || strcmp(value->name, "MasterKey") == 0;
-		gboolean salt = strcmp(value->name, "Salt") == 0 || strcmp(value->name, "IterationCount") == 0;
+		gboolean secret =
+		    strcmp(value->name, "Passphrase") == 0 || strcmp(value->name, "MasterKey") == 0;
+		gboolean salt =
+		    strcmp(value->name, "Salt") == 0 || strcmp(value->name, "IterationCount") == 0;
 		aes = aes || strcmp(value->name, "Passphrase") == 0;
 		if (!secret && (!salt || device->switches->kerberos_salt_readable))
 			pv_sim_instance_add(instance, value->name, value->text);
@@ -379,13 +393,15 @@ access_put_kerberos(PvSimCall *call, const char *id)
 	gboolean passphrase = pv_sim_instance_has(input, "Passphrase");
 	g_autoptr(GBytes) key = pv_sim_instance_get_bytes(input, "MasterKey");
 	const PvSimInstance *bag = pv_sim_device_find_bag(call->device, call->class->name, NULL);
-	gboolean has_key = bag != NULL && (pv_sim_instance_has(bag, "Passphrase") || pv_sim_instance_has(bag, "MasterKey"));
+	gboolean has_key = bag != NULL && (pv_sim_instance_has(bag, "Passphrase") ||
+					      pv_sim_instance_has(bag, "MasterKey"));
 	const char *why = NULL;
 	if (passphrase && pv_sim_instance_has(input, "MasterKey"))
 		why = "Passphrase and MasterKey exclude each other";
 	else if (passphrase && !pv_sim_instance_has(input, "Salt"))
 		why = "Passphrase needs Salt";
-	else if (pv_sim_instance_has(input, "MasterKey") && (key == NULL || g_bytes_get_size(key) != 16))
+	else if (pv_sim_instance_has(input, "MasterKey") &&
+		 (key == NULL || g_bytes_get_size(key) != 16))
 		why = "MasterKey is not of 16 bytes";
 	else if (enabled && !passphrase && key == NULL && !has_key)
 		why = "KrbEnabled needs Passphrase or MasterKey";
@@ -406,7 +422,8 @@ access_put_kerberos(PvSimCall *call, const char *id)
 static guint32
 access_run_get_cache(PvSimCall *call)
 {
-	pv_sim_instance_add(call->output, "Enabled", call->device->credential_cache ? "true" : "false");
+	pv_sim_instance_add(
+	    call->output, "Enabled", call->device->credential_cache ? "true" : "false");
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -438,6 +455,7 @@ static const PvSimMethod access_kerberos_methods[] = {
 	{ NULL },
 };
 
+/* clang-format off */
 const PvSimClass pv_sim_classes_access[] = {
 	{ .name = "AMT_AuthorizationService", .common = TRUE, .properties = access_service, .methods = access_methods,
 	    .put = pv_sim_class_put_bag, .realm = 21 },
@@ -445,3 +463,4 @@ const PvSimClass pv_sim_classes_access[] = {
 	    .list = access_list_kerberos, .put = access_put_kerberos },
 	{ NULL },
 };
+/* clang-format on */

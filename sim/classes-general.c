@@ -133,7 +133,8 @@ general_put_settings(PvSimCall *call, const char *id)
 {
 	guint idle = pv_sim_instance_get_uint(call->input, "IdleWakeTimeout");
 	if (pv_sim_instance_has(call->input, "IdleWakeTimeout") && idle == 0) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA, "IdleWakeTimeout is 1 to 65535 minutes");
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_SCHEMA, "IdleWakeTimeout is 1 to 65535 minutes");
 		return;
 	}
 	pv_sim_class_put_bag(call, id);
@@ -143,8 +144,10 @@ static void
 general_list_ethernet(const PvSimDevice *device, GPtrArray *instances)
 {
 	PvSimInstance *wired = pv_sim_instance_new("AMT_EthernetPortSettings");
-	const PvSimInstance *bag = pv_sim_device_find_bag(device, "AMT_EthernetPortSettings", GENERAL_ETHERNET " 0");
-	gboolean dhcp = bag == NULL || !pv_sim_instance_has(bag, "DHCPEnabled") || pv_sim_instance_get_bool(bag, "DHCPEnabled");
+	const PvSimInstance *bag =
+	    pv_sim_device_find_bag(device, "AMT_EthernetPortSettings", GENERAL_ETHERNET " 0");
+	gboolean dhcp = bag == NULL || !pv_sim_instance_has(bag, "DHCPEnabled") ||
+			pv_sim_instance_get_bool(bag, "DHCPEnabled");
 	gboolean modern = device->personality->version >= 600;
 	pv_sim_instance_add(wired, "DHCPEnabled", dhcp ? "true" : "false");
 	pv_sim_instance_add(wired, "ElementName", GENERAL_ETHERNET);
@@ -168,7 +171,9 @@ general_list_ethernet(const PvSimDevice *device, GPtrArray *instances)
 	pv_sim_instance_add(wired, "SharedMAC", "true");
 	for (guint i = 0; bag != NULL && i < bag->values->len; i++) {
 		const PvSimValue *value = bag->values->pdata[i];
-		gboolean first = i == 0 || strcmp(((const PvSimValue *)bag->values->pdata[i - 1])->name, value->name) != 0;
+		gboolean first =
+		    i == 0 ||
+		    strcmp(((const PvSimValue *)bag->values->pdata[i - 1])->name, value->name) != 0;
 		if (first)
 			pv_sim_instance_set(wired, value->name, value->text);
 		else
@@ -196,24 +201,29 @@ general_list_ethernet(const PvSimDevice *device, GPtrArray *instances)
 static void
 general_put_ethernet(PvSimCall *call, const char *id)
 {
-	static const char *const addresses[] = { "DefaultGateway", "IPAddress", "PrimaryDNS", "SecondaryDNS", "SubnetMask", NULL };
+	static const char *const addresses[] = { "DefaultGateway", "IPAddress", "PrimaryDNS",
+		"SecondaryDNS", "SubnetMask", NULL };
 	gboolean dhcp = pv_sim_instance_get_bool(call->input, "DHCPEnabled");
 	if (!g_str_has_suffix(id, " 0")) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "the wireless port's addresses are not set this way");
+		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED,
+		    "the wireless port's addresses are not set this way");
 		return;
 	}
 	PvSimInstance *bag = pv_sim_device_bag(call->device, call->class->name, id);
 	for (guint i = 0; addresses[i] != NULL; i++) {
 		if (dhcp && pv_sim_instance_has(call->input, addresses[i])) {
-			pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA, "%s must be left out with DHCPEnabled", addresses[i]);
+			pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA,
+			    "%s must be left out with DHCPEnabled", addresses[i]);
 			return;
 		}
-		pv_sim_instance_remove(bag, addresses[i]); /* none of the old addresses outlives the change */
+		pv_sim_instance_remove(
+		    bag, addresses[i]); /* none of the old addresses outlives the change */
 	}
 	pv_sim_class_put_bag(call, id);
 	/* amt/04 section 4: SharedStaticIp follows IpSyncEnabled */
 	if (!dhcp && pv_sim_instance_has(call->input, "IpSyncEnabled"))
-		pv_sim_instance_set(bag, "SharedStaticIp", pv_sim_instance_get(call->input, "IpSyncEnabled"));
+		pv_sim_instance_set(
+		    bag, "SharedStaticIp", pv_sim_instance_get(call->input, "IpSyncEnabled"));
 }
 
 static void
@@ -285,7 +295,8 @@ general_list_package(const PvSimDevice *device, GPtrArray *instances)
 	PvSimInstance *instance = pv_sim_instance_new("CIM_ComputerSystemPackage");
 	PvSimEpr *chassis = pv_sim_epr_new_with("CIM_Chassis", "CreationClassName", "CIM_Chassis");
 	pv_sim_epr_add(chassis, "Tag", "CIM_Chassis");
-	PvSimEpr *computer = pv_sim_epr_new_with("CIM_ComputerSystem", "CreationClassName", "CIM_ComputerSystem");
+	PvSimEpr *computer =
+	    pv_sim_epr_new_with("CIM_ComputerSystem", "CreationClassName", "CIM_ComputerSystem");
 	pv_sim_epr_add(computer, "Name", "ManagedSystem");
 	GString *guid = g_string_new(NULL);
 	for (guint i = 0; i < sizeof device->uuid; i++)
@@ -310,8 +321,10 @@ general_run_wifi_state(PvSimCall *call)
 	if (state != 3 && state != 32768 && state != 32769)
 		return 5; /* DMTF: invalid parameter */
 	PvSimInstance *bag = pv_sim_device_bag(call->device, call->class->name, NULL);
-	pv_sim_instance_set(bag, "EnabledState", pv_sim_instance_get(call->input, "RequestedState"));
-	pv_sim_instance_set(bag, "RequestedState", pv_sim_instance_get(call->input, "RequestedState"));
+	pv_sim_instance_set(
+	    bag, "EnabledState", pv_sim_instance_get(call->input, "RequestedState"));
+	pv_sim_instance_set(
+	    bag, "RequestedState", pv_sim_instance_get(call->input, "RequestedState"));
 	return 0;
 }
 
@@ -326,6 +339,7 @@ static const PvSimMethod general_wifi_methods[] = {
 	{ NULL },
 };
 
+/* clang-format off */
 const PvSimClass pv_sim_classes_general[] = {
 	{ .name = "AMT_GeneralSettings", .properties = general_settings, .list = general_list_settings,
 	    .put = general_put_settings, .realm = 13, .readable = TRUE },
@@ -340,3 +354,4 @@ const PvSimClass pv_sim_classes_general[] = {
 	    .exists = general_has_wifi },
 	{ NULL },
 };
+/* clang-format on */

@@ -78,8 +78,9 @@ keys_add_certificate(PvSimCall *call, gboolean trusted_root)
 	X509 *x509 = keys_parse_certificate(call->input, "CertificateBlob");
 	if (x509 == NULL)
 		return PV_SIM_STATUS_INVALID_CERT;
-	guint32 status = device->certificates->len < device->switches->certificates_max ? PV_SIM_STATUS_SUCCESS :
-	    PV_SIM_STATUS_MAX_LIMIT_REACHED;
+	guint32 status = device->certificates->len < device->switches->certificates_max
+			     ? PV_SIM_STATUS_SUCCESS
+			     : PV_SIM_STATUS_MAX_LIMIT_REACHED;
 	for (guint i = 0; i < device->certificates->len; i++) {
 		if (X509_cmp(((PvSimCertificate *)device->certificates->pdata[i])->x509, x509) == 0)
 			status = PV_SIM_STATUS_DUPLICATE;
@@ -90,7 +91,8 @@ keys_add_certificate(PvSimCall *call, gboolean trusted_root)
 	}
 	const PvSimCertificate *added = pv_sim_device_add_certificate(device, x509, trusted_root);
 	g_autofree char *id = g_strdup_printf(KEYS_CERTIFICATE "%u", added->handle);
-	pv_sim_instance_take_epr(call->output, "CreatedCertificate", pv_sim_epr_new_with("AMT_PublicKeyCertificate", "InstanceID", id));
+	pv_sim_instance_take_epr(call->output, "CreatedCertificate",
+	    pv_sim_epr_new_with("AMT_PublicKeyCertificate", "InstanceID", id));
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -113,7 +115,8 @@ keys_store_status(const PvSimDevice *device, EVP_PKEY *key)
 		if (EVP_PKEY_eq(((const PvSimKey *)device->keys->pdata[i])->key, key) == 1)
 			return PV_SIM_STATUS_DUPLICATE;
 	}
-	return device->keys->len < device->switches->keys_max ? PV_SIM_STATUS_SUCCESS : PV_SIM_STATUS_MAX_LIMIT_REACHED;
+	return device->keys->len < device->switches->keys_max ? PV_SIM_STATUS_SUCCESS
+							      : PV_SIM_STATUS_MAX_LIMIT_REACHED;
 }
 
 static guint32
@@ -123,7 +126,8 @@ keys_run_add_key(PvSimCall *call)
 	gsize length = 0;
 	const unsigned char *data = blob != NULL ? g_bytes_get_data(blob, &length) : NULL;
 	const unsigned char *end = data;
-	EVP_PKEY *key = data != NULL ? d2i_PrivateKey(EVP_PKEY_RSA, NULL, &end, (long)length) : NULL;
+	EVP_PKEY *key =
+	    data != NULL ? d2i_PrivateKey(EVP_PKEY_RSA, NULL, &end, (long)length) : NULL;
 	if (key == NULL || end != data + length) {
 		EVP_PKEY_free(key);
 		return PV_SIM_STATUS_INVALID_KEY;
@@ -136,7 +140,8 @@ keys_run_add_key(PvSimCall *call)
 	const PvSimKey *added = pv_sim_device_add_key(call->device, key, FALSE);
 	g_autofree char *id = g_strdup_printf(KEYS_KEY "%u", added->handle);
 	/* the recorded answer names the wrong class: amt/12 quirk 12 */
-	pv_sim_instance_take_epr(call->output, "CreatedKey", pv_sim_epr_new_with("AMT_PublicKeyCertificate", "InstanceID", id));
+	pv_sim_instance_take_epr(call->output, "CreatedKey",
+	    pv_sim_epr_new_with("AMT_PublicKeyCertificate", "InstanceID", id));
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -144,7 +149,8 @@ static guint32
 keys_run_generate(PvSimCall *call)
 {
 	PvSimDevice *device = call->device;
-	if (pv_sim_instance_get_uint(call->input, "KeyAlgorithm") != 0 || pv_sim_instance_get_uint(call->input, "KeyLength") != 2048)
+	if (pv_sim_instance_get_uint(call->input, "KeyAlgorithm") != 0 ||
+	    pv_sim_instance_get_uint(call->input, "KeyLength") != 2048)
 		return PV_SIM_STATUS_UNSUPPORTED;
 	if (device->keys->len >= device->switches->keys_max)
 		return PV_SIM_STATUS_MAX_LIMIT_REACHED;
@@ -152,9 +158,11 @@ keys_run_generate(PvSimCall *call)
 		device->busy_seen++;
 		return PV_SIM_STATUS_GENERATING_KEYS;
 	}
-	const PvSimKey *added = pv_sim_device_add_key(device, pv_sim_keys_take(device->keys_pool), TRUE);
+	const PvSimKey *added =
+	    pv_sim_device_add_key(device, pv_sim_keys_take(device->keys_pool), TRUE);
 	g_autofree char *id = g_strdup_printf(KEYS_KEY "%u", added->handle);
-	pv_sim_instance_take_epr(call->output, "KeyPair", pv_sim_epr_new_with("AMT_PublicPrivateKeyPair", "InstanceID", id));
+	pv_sim_instance_take_epr(call->output, "KeyPair",
+	    pv_sim_epr_new_with("AMT_PublicPrivateKeyPair", "InstanceID", id));
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -164,14 +172,16 @@ keys_sign_request(PvSimCall *call, X509_REQ *request, EVP_PKEY *key)
 {
 	static const char *const digests[] = { "SHA1", "SHA256", "SHA384" };
 	guint algorithm = pv_sim_instance_get_uint(call->input, "SigningAlgorithm");
-	if (algorithm >= G_N_ELEMENTS(digests) || (algorithm == 0 && call->device->personality->version >= 1800))
+	if (algorithm >= G_N_ELEMENTS(digests) ||
+	    (algorithm == 0 && call->device->personality->version >= 1800))
 		return PV_SIM_STATUS_INVALID_PARAMETER;
 	EVP_PKEY *asked = X509_REQ_get0_pubkey(request);
 	if (asked == NULL || EVP_PKEY_eq(asked, key) != 1)
 		return PV_SIM_STATUS_KEY_MISMATCH;
 	unsigned char *der = NULL;
 	int length = 0;
-	if (X509_REQ_sign(request, key, EVP_get_digestbyname(digests[algorithm])) <= 0 || (length = i2d_X509_REQ(request, &der)) <= 0)
+	if (X509_REQ_sign(request, key, EVP_get_digestbyname(digests[algorithm])) <= 0 ||
+	    (length = i2d_X509_REQ(request, &der)) <= 0)
 		return PV_SIM_STATUS_INTERNAL_ERROR;
 	pv_sim_instance_add_bytes(call->output, "SignedCertificateRequest", der, (gsize)length);
 	OPENSSL_free(der);
@@ -183,10 +193,12 @@ keys_run_request(PvSimCall *call)
 {
 	const PvSimEpr *epr = pv_sim_instance_get_epr(call->input, "KeyPair");
 	int handle = pv_sim_class_handle(KEYS_KEY, pv_sim_epr_get(epr, "InstanceID"));
-	const PvSimKey *key = handle >= 0 ? pv_sim_device_find_key(call->device, (guint)handle) : NULL;
+	const PvSimKey *key =
+	    handle >= 0 ? pv_sim_device_find_key(call->device, (guint)handle) : NULL;
 	if (key == NULL)
 		return PV_SIM_STATUS_INVALID_HANDLE;
-	g_autoptr(GBytes) blob = pv_sim_instance_get_bytes(call->input, "NullSignedCertificateRequest");
+	g_autoptr(GBytes) blob =
+	    pv_sim_instance_get_bytes(call->input, "NullSignedCertificateRequest");
 	gsize length = 0;
 	const unsigned char *data = blob != NULL ? g_bytes_get_data(blob, &length) : NULL;
 	X509_REQ *request = data != NULL ? d2i_X509_REQ(NULL, &data, (long)length) : NULL;
@@ -208,7 +220,8 @@ keys_name(const X509_NAME *name)
 		int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(entry));
 		const char *part = OBJ_nid2sn(OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry)));
 		if (length >= 0)
-			g_string_append_printf(text, "%s%s=%.*s", text->len > 0 ? "," : "", part, length, (const char *)utf8);
+			g_string_append_printf(text, "%s%s=%.*s", text->len > 0 ? "," : "", part,
+			    length, (const char *)utf8);
 		OPENSSL_free(utf8);
 	}
 	return g_utf8_make_valid(text->str, (gssize)text->len);
@@ -227,8 +240,10 @@ keys_list_certificates(const PvSimDevice *device, GPtrArray *instances)
 		pv_sim_instance_add(instance, "InstanceID", id);
 		pv_sim_instance_add(instance, "Issuer", issuer);
 		pv_sim_instance_add(instance, "Subject", subject);
-		pv_sim_instance_add(instance, "TrustedRootCertficate", certificate->trusted_root ? "true" : "false");
-		pv_sim_instance_add_bytes(instance, "X509Certificate", g_bytes_get_data(certificate->der, NULL), g_bytes_get_size(certificate->der));
+		pv_sim_instance_add(instance, "TrustedRootCertficate",
+		    certificate->trusted_root ? "true" : "false");
+		pv_sim_instance_add_bytes(instance, "X509Certificate",
+		    g_bytes_get_data(certificate->der, NULL), g_bytes_get_size(certificate->der));
 		g_ptr_array_add(instances, instance);
 	}
 }
@@ -240,7 +255,8 @@ keys_list_pairs(const PvSimDevice *device, GPtrArray *instances)
 		const PvSimKey *key = device->keys->pdata[i];
 		PvSimInstance *instance = pv_sim_instance_new("AMT_PublicPrivateKeyPair");
 		g_autofree char *id = g_strdup_printf(KEYS_KEY "%u", key->handle);
-		pv_sim_instance_add_bytes(instance, "DERKey", g_bytes_get_data(key->der, NULL), g_bytes_get_size(key->der));
+		pv_sim_instance_add_bytes(instance, "DERKey", g_bytes_get_data(key->der, NULL),
+		    g_bytes_get_size(key->der));
 		pv_sim_instance_add(instance, "ElementName", "Intel(r) AMT Key");
 		pv_sim_instance_add(instance, "InstanceID", id);
 		g_ptr_array_add(instances, instance);
@@ -251,14 +267,16 @@ keys_list_pairs(const PvSimDevice *device, GPtrArray *instances)
 static gboolean
 keys_is_in_use(const PvSimDevice *device, const PvSimCertificate *certificate)
 {
-	return device->tls_certificate == (int)certificate->handle || device->tls.x509 == certificate->x509;
+	return device->tls_certificate == (int)certificate->handle ||
+	       device->tls.x509 == certificate->x509;
 }
 
 static void
 keys_remove_certificate(PvSimCall *call, const char *id)
 {
 	int handle = pv_sim_class_handle(KEYS_CERTIFICATE, id);
-	PvSimCertificate *certificate = handle >= 0 ? pv_sim_device_find_certificate(call->device, (guint)handle) : NULL;
+	PvSimCertificate *certificate =
+	    handle >= 0 ? pv_sim_device_find_certificate(call->device, (guint)handle) : NULL;
 	g_return_if_fail(certificate != NULL); /* the caller found the instance */
 	if (keys_is_in_use(call->device, certificate)) {
 		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "%s is in use by TLS", id);
@@ -271,7 +289,8 @@ static void
 keys_put_certificate(PvSimCall *call, const char *id)
 {
 	int handle = pv_sim_class_handle(KEYS_CERTIFICATE, id);
-	PvSimCertificate *certificate = handle >= 0 ? pv_sim_device_find_certificate(call->device, (guint)handle) : NULL;
+	PvSimCertificate *certificate =
+	    handle >= 0 ? pv_sim_device_find_certificate(call->device, (guint)handle) : NULL;
 	g_return_if_fail(certificate != NULL); /* the caller found the instance */
 	X509 *x509 = keys_parse_certificate(call->input, "X509Certificate");
 	if (x509 == NULL) {
@@ -286,7 +305,8 @@ keys_put_certificate(PvSimCall *call, const char *id)
 	certificate->der = g_bytes_new(der, (gsize)MAX(length, 0));
 	OPENSSL_free(der);
 	if (pv_sim_instance_has(call->input, "TrustedRootCertficate"))
-		certificate->trusted_root = pv_sim_instance_get_bool(call->input, "TrustedRootCertficate");
+		certificate->trusted_root =
+		    pv_sim_instance_get_bool(call->input, "TrustedRootCertficate");
 }
 
 static void
@@ -298,8 +318,10 @@ keys_remove_pair(PvSimCall *call, const char *id)
 	g_return_if_fail(key != NULL); /* the caller found the instance */
 	for (guint i = 0; i < device->certificates->len; i++) {
 		const PvSimCertificate *certificate = device->certificates->pdata[i];
-		if (keys_is_in_use(device, certificate) && pv_sim_device_find_key_of(device, certificate->x509) == key) {
-			pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "%s is in use by TLS", id);
+		if (keys_is_in_use(device, certificate) &&
+		    pv_sim_device_find_key_of(device, certificate->x509) == key) {
+			pv_sim_call_refuse(
+			    call, PV_SIM_FAULT_ACCESS_DENIED, "%s is in use by TLS", id);
 			return;
 		}
 	}
@@ -315,6 +337,7 @@ static const PvSimMethod keys_methods[] = {
 	{ NULL },
 };
 
+/* clang-format off */
 const PvSimClass pv_sim_classes_keys[] = {
 	{ .name = "AMT_PublicKeyManagementService", .common = TRUE, .properties = keys_service, .methods = keys_methods },
 	{ .name = "AMT_PublicKeyCertificate", .common = TRUE, .properties = keys_certificate, .key = "InstanceID",
@@ -323,3 +346,4 @@ const PvSimClass pv_sim_classes_keys[] = {
 	    .list = keys_list_pairs, .remove = keys_remove_pair },
 	{ NULL },
 };
+/* clang-format on */

@@ -45,14 +45,16 @@ power_run_set(PvSimCall *call)
 		gboolean selected = call->selectors->len > 0;
 		for (guint j = 0; j < call->selectors->len && selected; j++) {
 			const PvSimValue *selector = call->selectors->pdata[j];
-			selected = g_strcmp0(pv_sim_instance_get(schemes->pdata[i], selector->name), selector->text) == 0;
+			selected = g_strcmp0(pv_sim_instance_get(schemes->pdata[i], selector->name),
+				       selector->text) == 0;
 		}
 		if (selected) {
 			call->device->power_scheme = i;
 			return PV_SIM_STATUS_SUCCESS;
 		}
 	}
-	pv_sim_call_refuse(call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no power scheme");
+	pv_sim_call_refuse(
+	    call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no power scheme");
 	return PV_SIM_STATUS_INVALID_PARAMETER;
 }
 
@@ -62,7 +64,8 @@ power_list_settings(const PvSimDevice *device, GPtrArray *instances)
 	for (guint i = 0; device->personality->schemes[i].description != NULL; i++) {
 		PvSimInstance *instance = pv_sim_instance_new("CIM_ElementSettingData");
 		g_autofree char *id = g_strdup_printf("SCHEME %u", i);
-		PvSimEpr *computer = pv_sim_epr_new_with("CIM_ComputerSystem", "CreationClassName", "CIM_ComputerSystem");
+		PvSimEpr *computer = pv_sim_epr_new_with(
+		    "CIM_ComputerSystem", "CreationClassName", "CIM_ComputerSystem");
 		pv_sim_epr_add(computer, "Name", "Intel(r) AMT");
 		PvSimEpr *scheme = pv_sim_epr_new_with("AMT_SystemPowerScheme", "InstanceID", id);
 		pv_sim_epr_add(scheme, "SchemeGUID", device->personality->schemes[i].guid_base64);
@@ -78,9 +81,11 @@ static const PvSimMethod power_methods[] = {
 	{ NULL },
 };
 
+/* clang-format off */
 const PvSimClass pv_sim_classes_power[] = {
 	{ .name = "AMT_SystemPowerScheme", .properties = power_scheme, .methods = power_methods, .key = "InstanceID",
 	    .list = power_list_schemes },
 	{ .name = "CIM_ElementSettingData", .properties = power_setting, .list = power_list_settings },
 	{ NULL },
 };
+/* clang-format on */

@@ -59,7 +59,8 @@ setup_add_otp(const PvSimDevice *device, PvSimInstance *instance)
 		memcpy(bytes, device->otp_set, given);
 		if (device->switches->otp_padding == PV_SIM_OTP_PAD_NONE)
 			length = given;
-	} else if (device->switches->otp_unset == PV_SIM_OTP_UNSET_OMIT && device->state == PV_SIM_IN) {
+	} else if (device->switches->otp_unset == PV_SIM_OTP_UNSET_OMIT &&
+		   device->state == PV_SIM_IN) {
 		return;
 	}
 	pv_sim_instance_add_bytes(instance, "ProvisioningServerOTP", bytes, length);
@@ -69,19 +70,23 @@ static void
 setup_list_service(const PvSimDevice *device, GPtrArray *instances)
 {
 	PvSimInstance *instance = pv_sim_instance_new("AMT_SetupAndConfigurationService");
-	const PvSimInstance *bag = pv_sim_device_find_bag(device, "AMT_SetupAndConfigurationService", NULL);
+	const PvSimInstance *bag =
+	    pv_sim_device_find_bag(device, "AMT_SetupAndConfigurationService", NULL);
 	for (const PvSimProperty *row = setup_service; row->name != NULL; row++) {
 		const char *written = bag != NULL ? pv_sim_instance_get(bag, row->name) : NULL;
 		if (written != NULL || row->fallback != NULL)
-			pv_sim_instance_add(instance, row->name, written != NULL ? written : row->fallback);
+			pv_sim_instance_add(
+			    instance, row->name, written != NULL ? written : row->fallback);
 	}
 	setup_add_otp(device, instance);
 	pv_sim_instance_add_uint(instance, "ProvisioningState", device->state);
 	if (device->personality->version >= 1100) {
 		if (*device->switches->dhcp_suffix != '\0')
-			pv_sim_instance_add(instance, "DhcpDNSSuffix", device->switches->dhcp_suffix);
+			pv_sim_instance_add(
+			    instance, "DhcpDNSSuffix", device->switches->dhcp_suffix);
 		if (*device->switches->trusted_suffix != '\0')
-			pv_sim_instance_add(instance, "TrustedDNSSuffix", device->switches->trusted_suffix);
+			pv_sim_instance_add(
+			    instance, "TrustedDNSSuffix", device->switches->trusted_suffix);
 	}
 	g_ptr_array_add(instances, instance);
 }
@@ -91,7 +96,8 @@ setup_put_service(PvSimCall *call, const char *id)
 {
 	g_autoptr(GBytes) otp = pv_sim_instance_get_bytes(call->input, "ProvisioningServerOTP");
 	pv_sim_class_put_bag(call, id);
-	pv_sim_instance_remove(pv_sim_device_bag(call->device, call->class->name, NULL), "ProvisioningServerOTP");
+	pv_sim_instance_remove(
+	    pv_sim_device_bag(call->device, call->class->name, NULL), "ProvisioningServerOTP");
 	gsize length = 0;
 	const char *data = otp != NULL ? g_bytes_get_data(otp, &length) : NULL;
 	gsize used = data != NULL ? strnlen(data, length) : 0;
@@ -106,11 +112,13 @@ static const char *
 setup_find_missing(PvSimDevice *device)
 {
 	const PvSimInstance *general = pv_sim_device_bag(device, "AMT_GeneralSettings", NULL);
-	const PvSimInstance *tls = pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
+	const PvSimInstance *tls =
+	    pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
 	const char *host = pv_sim_instance_get(general, "HostName");
 	gboolean roots = FALSE;
 	for (guint i = 0; i < device->certificates->len; i++)
-		roots = roots || ((const PvSimCertificate *)device->certificates->pdata[i])->trusted_root;
+		roots = roots ||
+			((const PvSimCertificate *)device->certificates->pdata[i])->trusted_root;
 	if (device->switches->commit_needs_mebx && device->mebx_default)
 		return "MEBx password";
 	if (!device->switches->commit_checks)
@@ -132,7 +140,8 @@ setup_commit(PvSimCall *call)
 	const char *missing = setup_find_missing(call->device);
 	if (missing != NULL) {
 		g_free(call->refusal.detail);
-		call->refusal.detail = g_strdup_printf("CommitChanges: %s is not set", missing); /* for the log: 2057 does not say */
+		call->refusal.detail = g_strdup_printf(
+		    "CommitChanges: %s is not set", missing); /* for the log: 2057 does not say */
 		return PV_SIM_STATUS_DATA_MISSING;
 	}
 	call->restart = pv_sim_device_commit(call->device);
@@ -154,7 +163,8 @@ setup_set_mebx_password(PvSimCall *call)
 static guint32
 setup_get_uuid(PvSimCall *call)
 {
-	pv_sim_instance_add_bytes(call->output, "UUID", call->device->uuid, sizeof call->device->uuid);
+	pv_sim_instance_add_bytes(
+	    call->output, "UUID", call->device->uuid, sizeof call->device->uuid);
 	return PV_SIM_STATUS_SUCCESS;
 }
 
@@ -199,7 +209,8 @@ setup_list_hashes(const PvSimDevice *device, GPtrArray *instances)
 	for (guint i = 0; i < device->roots->len; i++) {
 		const PvSimRoot *root = device->roots->pdata[i];
 		PvSimInstance *instance = pv_sim_instance_new("AMT_ProvisioningCertificateHash");
-		g_autofree char *id = g_strdup_printf("Intel(r) AMT Certificate Hash: Handle: %u", i);
+		g_autofree char *id =
+		    g_strdup_printf("Intel(r) AMT Certificate Hash: Handle: %u", i);
 		pv_sim_instance_add(instance, "Description", root->name);
 		pv_sim_instance_add(instance, "Enabled", root->active ? "true" : "false");
 		pv_sim_instance_add_bytes(instance, "HashData", root->sha256, sizeof root->sha256);
@@ -230,6 +241,7 @@ static const PvSimMethod setup_methods[] = {
 	{ NULL },
 };
 
+/* clang-format off */
 const PvSimClass pv_sim_classes_setup[] = {
 	{ .name = "AMT_SetupAndConfigurationService", .common = TRUE, .properties = setup_service,
 	    .methods = setup_methods, .list = setup_list_service, .put = setup_put_service },
@@ -237,3 +249,4 @@ const PvSimClass pv_sim_classes_setup[] = {
 	    .list = setup_list_hashes, .put = setup_put_hash },
 	{ NULL },
 };
+/* clang-format on */

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define TLS_COLLECTION "TLSProtocolEndpoint Instances Collection" /* with a blank, as AMT returns it */
+#define TLS_COLLECTION \
+	"TLSProtocolEndpoint Instances Collection" /* with a blank, as AMT returns it */
 #define TLS_COLLECTION_SENT "TLSProtocolEndpointInstances Collection" /* as clients send it */
 #define TLS_CERTIFICATE "Intel(r) AMT Certificate: Handle: "
 
@@ -40,7 +41,8 @@ tls_add_settings(const PvSimDevice *device, const char *id, GPtrArray *instances
 	pv_sim_instance_set(instance, "ElementName", id);
 	pv_sim_instance_set(instance, "InstanceID", id);
 	if (device->personality->modern_tls_class)
-		pv_sim_instance_set(instance, "NonSecureConnectionsSupported", device->switches->nonsecure_supported ? "true" : "false");
+		pv_sim_instance_set(instance, "NonSecureConnectionsSupported",
+		    device->switches->nonsecure_supported ? "true" : "false");
 	g_ptr_array_add(instances, instance);
 }
 
@@ -58,18 +60,22 @@ tls_put_settings(PvSimCall *call, const char *id)
 	gboolean enabled = pv_sim_instance_get_bool(input, "Enabled");
 	gboolean remote = strcmp(id, PV_SIM_TLS_REMOTE) == 0;
 	if (enabled && !pv_sim_instance_has(input, "MutualAuthentication")) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA, "MutualAuthentication must be given when Enabled");
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_SCHEMA, "MutualAuthentication must be given when Enabled");
 		return;
 	}
 	/* CSME 16.1 and later: the remote port stays on TLS and has no plain twin */
 	if (call->device->personality->modern_tls_class && remote &&
 	    (!enabled || pv_sim_instance_get_bool(input, "AcceptNonSecureConnections"))) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "remote TLS cannot be switched off, and accepts no plain connections");
+		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED,
+		    "remote TLS cannot be switched off, and accepts no plain connections");
 		return;
 	}
-	if (!remote && pv_sim_instance_has(input, "AcceptNonSecureConnections") && !call->device->personality->modern_tls_class &&
+	if (!remote && pv_sim_instance_has(input, "AcceptNonSecureConnections") &&
+	    !call->device->personality->modern_tls_class &&
 	    !pv_sim_instance_get_bool(input, "AcceptNonSecureConnections")) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "AcceptNonSecureConnections is writable for the remote interface only");
+		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED,
+		    "AcceptNonSecureConnections is writable for the remote interface only");
 		return;
 	}
 	pv_sim_class_put_bag(call, id);
@@ -90,7 +96,8 @@ tls_list_contexts(const PvSimDevice *device, GPtrArray *instances)
 	PvSimInstance *instance = pv_sim_instance_new("AMT_TLSCredentialContext");
 	pv_sim_instance_take_epr(instance, "ElementInContext", tls_certificate_epr(device));
 	pv_sim_instance_take_epr(instance, "ElementProvidingContext",
-	    pv_sim_epr_new_with("AMT_TLSProtocolEndpointCollection", "ElementName", TLS_COLLECTION));
+	    pv_sim_epr_new_with(
+		"AMT_TLSProtocolEndpointCollection", "ElementName", TLS_COLLECTION));
 	g_ptr_array_add(instances, instance);
 }
 
@@ -102,13 +109,15 @@ tls_read_context(PvSimCall *call)
 	const PvSimEpr *providing = pv_sim_instance_get_epr(call->input, "ElementProvidingContext");
 	const char *name = pv_sim_epr_get(providing, "ElementName");
 	int handle = pv_sim_class_handle(TLS_CERTIFICATE, pv_sim_epr_get(element, "InstanceID"));
-	const PvSimCertificate *certificate = handle >= 0 ? pv_sim_device_find_certificate(call->device, (guint)handle) : NULL;
+	const PvSimCertificate *certificate =
+	    handle >= 0 ? pv_sim_device_find_certificate(call->device, (guint)handle) : NULL;
 	const char *why = NULL;
 	if (g_strcmp0(name, TLS_COLLECTION) != 0 && g_strcmp0(name, TLS_COLLECTION_SENT) != 0)
 		why = "ElementProvidingContext is not the collection of TLS endpoints";
 	else if (certificate == NULL)
 		why = "ElementInContext is no certificate of the store";
-	else if (certificate->trusted_root || pv_sim_device_find_key_of(call->device, certificate->x509) == NULL)
+	else if (certificate->trusted_root ||
+		 pv_sim_device_find_key_of(call->device, certificate->x509) == NULL)
 		why = "the certificate is a root or has no key in the store";
 	if (why == NULL)
 		return handle;
@@ -120,7 +129,8 @@ static void
 tls_create_context(PvSimCall *call)
 {
 	if (call->device->tls_certificate >= 0) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_ALREADY_EXISTS, "there is a TLS credential context: Put changes it");
+		pv_sim_call_refuse(call, PV_SIM_FAULT_ALREADY_EXISTS,
+		    "there is a TLS credential context: Put changes it");
 		return;
 	}
 	int handle = tls_read_context(call);
@@ -131,7 +141,8 @@ tls_create_context(PvSimCall *call)
 	g_autoptr(PvSimInstance) references = pv_sim_instance_new("AMT_TLSCredentialContext");
 	pv_sim_instance_take_epr(references, "ElementInContext", tls_certificate_epr(call->device));
 	pv_sim_instance_take_epr(references, "ElementProvidingContext",
-	    pv_sim_epr_new_with("AMT_TLSProtocolEndpointCollection", "ElementName", TLS_COLLECTION));
+	    pv_sim_epr_new_with(
+		"AMT_TLSProtocolEndpointCollection", "ElementName", TLS_COLLECTION));
 	g_ptr_array_unref(call->created->selectors);
 	call->created->selectors = g_ptr_array_ref(references->values);
 }
@@ -148,12 +159,14 @@ static void
 tls_remove_context(PvSimCall *call, const char *id)
 {
 	if (call->device->tls.enabled && call->device->tls.x509 != NULL) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "TLS is on and uses the certificate");
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_ACCESS_DENIED, "TLS is on and uses the certificate");
 		return;
 	}
 	call->device->tls_certificate = -1;
 }
 
+/* clang-format off */
 const PvSimClass pv_sim_classes_tls[] = {
 	{ .name = "AMT_TLSSettingData", .properties = tls_settings, .key = "InstanceID", .list = tls_list_settings,
 	    .put = tls_put_settings },
@@ -162,3 +175,4 @@ const PvSimClass pv_sim_classes_tls[] = {
 	{ .name = "AMT_TLSProtocolEndpointCollection", .properties = tls_collection },
 	{ NULL },
 };
+/* clang-format on */

@@ -17,9 +17,10 @@ const PvSimClass *
 pv_sim_class_find(const PvSimDevice *device, const char *name)
 {
 	for (guint i = 0; i < G_N_ELEMENTS(class_tables); i++) {
-		for (const PvSimClass *class = class_tables[i]; class->name != NULL; class++) {
+		for (const PvSimClass *class = class_tables[i]; class->name != NULL; class ++) {
 			if (strcmp(class->name, name) == 0)
-				return class->exists == NULL || class->exists(device) ? class : NULL;
+				return class->exists == NULL || class->exists(device) ? class
+										      : NULL;
 		}
 	}
 	return NULL;
@@ -30,8 +31,10 @@ pv_sim_class_find_method(const PvSimClass *class, const PvSimDevice *device, con
 {
 	if (strcmp(name, "GeneratePKCS10RequestEx") == 0 && !device->switches->pkcs10)
 		return NULL;
-	for (const PvSimMethod *method = class->methods; method != NULL && method->name != NULL; method++) {
-		if (strcmp(method->name, name) == 0 && method->since <= device->personality->version)
+	for (const PvSimMethod *method = class->methods; method != NULL && method->name != NULL;
+	     method++) {
+		if (strcmp(method->name, name) == 0 &&
+		    method->since <= device->personality->version)
 			return method;
 	}
 	return NULL;
@@ -80,7 +83,8 @@ class_make_instance(const PvSimClass *class, const PvSimDevice *device, const Pv
 {
 	PvSimInstance *instance = pv_sim_instance_new(class->name);
 	for (const PvSimProperty *row = class->properties; row->name != NULL; row++) {
-		if (row->since > device->personality->version || (row->flags & PV_SIM_WRITE_ONLY) != 0)
+		if (row->since > device->personality->version ||
+		    (row->flags & PV_SIM_WRITE_ONLY) != 0)
 			continue;
 		gboolean written = FALSE;
 		for (guint i = 0; bag != NULL && i < bag->values->len; i++) {
@@ -121,8 +125,10 @@ class_list_bags(const PvSimClass *class, const PvSimDevice *device, GPtrArray *i
 	}
 	g_ptr_array_sort(keys, class_compare_keys);
 	for (guint i = 0; i < keys->len; i++) {
-		PvSimInstance *instance = class_make_instance(class, device, g_hash_table_lookup(device->bags, keys->pdata[i]));
-		pv_sim_instance_set(instance, class->key, (const char *)keys->pdata[i] + strlen(prefix));
+		PvSimInstance *instance = class_make_instance(
+		    class, device, g_hash_table_lookup(device->bags, keys->pdata[i]));
+		pv_sim_instance_set(
+		    instance, class->key, (const char *)keys->pdata[i] + strlen(prefix));
 		g_ptr_array_add(instances, instance);
 	}
 }
@@ -150,7 +156,9 @@ static gboolean
 class_check_base64(const char *text)
 {
 	gsize length = strlen(text);
-	return length % 4 == 0 && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == length;
+	return length % 4 == 0 &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") ==
+		   length;
 }
 
 static const char *
@@ -163,10 +171,14 @@ class_check_value(const PvSimProperty *row, const PvSimValue *value)
 	guint64 number = 0;
 	switch (row->kind) {
 	case PV_SIM_BOOLEAN:
-		return strcmp(value->text, "true") == 0 || strcmp(value->text, "false") == 0 ? NULL : "is neither true nor false";
+		return strcmp(value->text, "true") == 0 || strcmp(value->text, "false") == 0
+			   ? NULL
+			   : "is neither true nor false";
 	case PV_SIM_UINT:
-		return g_ascii_string_to_unsigned(value->text, 10, 0, row->max > 0 ? row->max : G_MAXUINT32, &number, NULL) ?
-		    NULL : "is no number in range";
+		return g_ascii_string_to_unsigned(
+			   value->text, 10, 0, row->max > 0 ? row->max : G_MAXUINT32, &number, NULL)
+			   ? NULL
+			   : "is no number in range";
 	case PV_SIM_BASE64:
 		return class_check_base64(value->text) ? NULL : "is no base64";
 	case PV_SIM_TEXT:
@@ -179,11 +191,13 @@ class_check_value(const PvSimProperty *row, const PvSimValue *value)
 static gboolean
 class_is_dummy(const PvSimValue *value)
 {
-	return strcmp(value->name, "_method_dummy") == 0; /* sent by one client for empty inputs (amt/01 section 5) */
+	return strcmp(value->name, "_method_dummy") ==
+	       0; /* sent by one client for empty inputs (amt/01 section 5) */
 }
 
 gboolean
-pv_sim_class_check_parameters(const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal)
+pv_sim_class_check_parameters(
+    const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal)
 {
 	const PvSimProperty *row = method->parameters;
 	guint seen = 0; /* values of the row's name so far */
@@ -198,14 +212,16 @@ pv_sim_class_check_parameters(const PvSimMethod *method, const PvSimInstance *in
 		/* parameters come in MOF order: skip what was left out, but not what is required */
 		while (row->name != NULL && strcmp(row->name, value->name) != 0) {
 			if (seen == 0 && (row->flags & PV_SIM_REQUIRED) != 0) {
-				class_refuse(refusal, method->name, row->name, "is missing or out of order");
+				class_refuse(
+				    refusal, method->name, row->name, "is missing or out of order");
 				return FALSE;
 			}
 			row++;
 			seen = 0;
 		}
 		if (row->name == NULL || (seen > 0 && (row->flags & PV_SIM_ARRAY) == 0)) {
-			class_refuse(refusal, method->name, value->name, "is out of order or given twice");
+			class_refuse(
+			    refusal, method->name, value->name, "is out of order or given twice");
 			return FALSE;
 		}
 		const char *why = class_check_value(row, value);
@@ -225,10 +241,12 @@ pv_sim_class_check_parameters(const PvSimMethod *method, const PvSimInstance *in
 }
 
 gboolean
-pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device, const PvSimInstance *input, PvSimRefusal *refusal)
+pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device,
+    const PvSimInstance *input, PvSimRefusal *refusal)
 {
 	if (strcmp(input->class_name, class->name) != 0) {
-		class_refuse(refusal, class->name, input->class_name, "is not an instance of this class");
+		class_refuse(
+		    refusal, class->name, input->class_name, "is not an instance of this class");
 		return FALSE;
 	}
 	for (guint i = 0; i < input->values->len; i++) {
@@ -239,11 +257,13 @@ pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device
 			return FALSE;
 		}
 		if ((row->flags & PV_SIM_NO_PUT) != 0) {
-			class_refuse(refusal, class->name, value->name, "is read-only and must not be sent back");
+			class_refuse(refusal, class->name, value->name,
+			    "is read-only and must not be sent back");
 			return FALSE;
 		}
 		for (guint j = 0; j < i && (row->flags & PV_SIM_ARRAY) == 0; j++) {
-			if (strcmp(((const PvSimValue *)input->values->pdata[j])->name, value->name) == 0) {
+			if (strcmp(((const PvSimValue *)input->values->pdata[j])->name,
+				value->name) == 0) {
 				class_refuse(refusal, class->name, value->name, "is given twice");
 				return FALSE;
 			}
@@ -268,10 +288,12 @@ pv_sim_class_put_bag(PvSimCall *call, const char *id)
 {
 	PvSimInstance *bag = pv_sim_device_bag(call->device, call->class->name, id);
 	for (const PvSimProperty *row = call->class->properties; row->name != NULL; row++) {
-		gboolean writable = (row->flags & PV_SIM_READ_ONLY) == 0 &&
+		gboolean writable =
+		    (row->flags & PV_SIM_READ_ONLY) == 0 &&
 		    (call->class->key == NULL || strcmp(row->name, call->class->key) != 0);
 		/* what is left out stays, but an array that is left out is empty (TrustedCN: amt/06 section 5) */
-		if (!writable || (!pv_sim_instance_has(call->input, row->name) && (row->flags & PV_SIM_ARRAY) == 0))
+		if (!writable || (!pv_sim_instance_has(call->input, row->name) &&
+				     (row->flags & PV_SIM_ARRAY) == 0))
 			continue;
 		pv_sim_instance_remove(bag, row->name);
 		for (guint i = 0; i < call->input->values->len; i++) {

@@ -9,14 +9,20 @@ G_BEGIN_DECLS
 /* A class is a table: its properties with their factory values, its methods with their parameters in MOF order,
  * and functions only where a class does more than keep what is written. */
 
-typedef enum { PV_SIM_TEXT, PV_SIM_BOOLEAN, PV_SIM_UINT, PV_SIM_BASE64, PV_SIM_REFERENCE } PvSimKind;
+typedef enum {
+	PV_SIM_TEXT,
+	PV_SIM_BOOLEAN,
+	PV_SIM_UINT,
+	PV_SIM_BASE64,
+	PV_SIM_REFERENCE
+} PvSimKind;
 
 enum {
-	PV_SIM_REQUIRED = 1 << 0,   /* in a Put, or an input */
-	PV_SIM_READ_ONLY = 1 << 1,  /* ignored in a Put */
+	PV_SIM_REQUIRED = 1 << 0, /* in a Put, or an input */
+	PV_SIM_READ_ONLY = 1 << 1, /* ignored in a Put */
 	PV_SIM_WRITE_ONLY = 1 << 2, /* not returned by Get */
-	PV_SIM_ARRAY = 1 << 3,      /* may come several times */
-	PV_SIM_NO_PUT = 1 << 4,     /* refused in a Put */
+	PV_SIM_ARRAY = 1 << 3, /* may come several times */
+	PV_SIM_NO_PUT = 1 << 4, /* refused in a Put */
 };
 
 typedef struct {
@@ -24,8 +30,8 @@ typedef struct {
 	PvSimKind kind;
 	guint flags;
 	const char *fallback; /* factory value; NULL: absent */
-	guint max;            /* characters, or the highest number; 0: no limit */
-	guint since;          /* PvSimPersonality version; 0: always */
+	guint max; /* characters, or the highest number; 0: no limit */
+	guint since; /* PvSimPersonality version; 0: always */
 } PvSimProperty;
 
 typedef struct PvSimClass PvSimClass;
@@ -35,13 +41,13 @@ typedef struct {
 	PvSimDevice *device;
 	const PvSimClass *class;
 	const PvSimInstance *input; /* of a method, or the instance of a Put or Create */
-	PvSimInstance *output;      /* out parameters, in order; ReturnValue is added */
+	PvSimInstance *output; /* out parameters, in order; ReturnValue is added */
 	const GPtrArray *selectors; /* of PvSimValue: the request's */
-	PvSimEpr *created;          /* Create: the new instance */
-	PvSimRefusal refusal;       /* code other than NONE: the answer is a fault */
-	gboolean encrypted;         /* came over TLS */
-	gboolean restart;           /* the network stack restarts after the answer */
-	gboolean unprovisioned;     /* ... and then the device is in PRE */
+	PvSimEpr *created; /* Create: the new instance */
+	PvSimRefusal refusal; /* code other than NONE: the answer is a fault */
+	gboolean encrypted; /* came over TLS */
+	gboolean restart; /* the network stack restarts after the answer */
+	gboolean unprovisioned; /* ... and then the device is in PRE */
 } PvSimCall;
 
 typedef struct {
@@ -54,42 +60,50 @@ typedef struct {
 
 struct PvSimClass {
 	const char *name;
-	gboolean common;               /* its answers declare the CIM common namespace */
+	gboolean common; /* its answers declare the CIM common namespace */
 	const PvSimProperty *properties; /* ends with {NULL} */
-	const PvSimMethod *methods;      /* NULL: none; ends with {NULL} */
-	const char *key;               /* selector that names an instance; NULL: a singleton, found without */
-	gboolean (*exists)(const PvSimDevice *device);                 /* NULL: always */
-	void (*list)(const PvSimDevice *device, GPtrArray *instances); /* NULL: the bags, or one with the factory values */
-	void (*put)(PvSimCall *call, const char *id);   /* NULL: no Put; id: NULL for a singleton */
-	void (*create)(PvSimCall *call);                /* NULL: no Create */
+	const PvSimMethod *methods; /* NULL: none; ends with {NULL} */
+	const char *key; /* selector that names an instance; NULL: a singleton, found without */
+	gboolean (*exists)(const PvSimDevice *device); /* NULL: always */
+	void (*list)(const PvSimDevice *device,
+	    GPtrArray *instances); /* NULL: the bags, or one with the factory values */
+	void (*put)(PvSimCall *call, const char *id); /* NULL: no Put; id: NULL for a singleton */
+	void (*create)(PvSimCall *call); /* NULL: no Create */
 	void (*remove)(PvSimCall *call, const char *id); /* NULL: no Delete */
-	guint realm;                   /* that a user needs besides administration; 0: administration only */
-	gboolean readable;             /* any user may read */
+	guint realm; /* that a user needs besides administration; 0: administration only */
+	gboolean readable; /* any user may read */
 };
 
-const PvSimClass *pv_sim_class_find(const PvSimDevice *device, const char *name); /* NULL: not on this device */
+const PvSimClass *pv_sim_class_find(
+    const PvSimDevice *device, const char *name); /* NULL: not on this device */
 /* All instances of a class as Get and Pull show them; g_ptr_array_unref() */
 GPtrArray *pv_sim_class_instances(const PvSimClass *class, const PvSimDevice *device);
-const PvSimMethod *pv_sim_class_find_method(const PvSimClass *class, const PvSimDevice *device, const char *name);
+const PvSimMethod *pv_sim_class_find_method(
+    const PvSimClass *class, const PvSimDevice *device, const char *name);
 const PvSimProperty *pv_sim_class_find_property(const PvSimClass *class, const char *name);
 /* Checks the input of a method or a Put against the table. FALSE: refused. */
-gboolean pv_sim_class_check_parameters(const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal);
-gboolean pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device, const PvSimInstance *input, PvSimRefusal *refusal);
+gboolean pv_sim_class_check_parameters(
+    const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal);
+gboolean pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device,
+    const PvSimInstance *input, PvSimRefusal *refusal);
 /* Put of a class that only keeps what is written */
 void pv_sim_class_put_bag(PvSimCall *call, const char *id);
-void pv_sim_call_refuse(PvSimCall *call, PvSimFaultCode code, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void pv_sim_call_refuse(PvSimCall *call, PvSimFaultCode code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 /* "... Handle: 7" -> 7; -1: no such form */
 int pv_sim_class_handle(const char *prefix, const char *instance_id);
 
 /* The properties that every service of AMT has (amt/04) */
-#define PV_SIM_SERVICE(class_name, element, service)                                               \
-	{ "CreationClassName", PV_SIM_TEXT, PV_SIM_READ_ONLY, class_name },                        \
-	{ "ElementName", PV_SIM_TEXT, PV_SIM_READ_ONLY, element },                                 \
-	{ "EnabledState", PV_SIM_UINT, PV_SIM_READ_ONLY, "5" },                                    \
-	{ "Name", PV_SIM_TEXT, PV_SIM_READ_ONLY, service },                                        \
-	{ "RequestedState", PV_SIM_UINT, PV_SIM_READ_ONLY, "12" },                                 \
-	{ "SystemCreationClassName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "CIM_ComputerSystem" },        \
-	{ "SystemName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "Intel(r) AMT" }
+#define PV_SIM_SERVICE(class_name, element, service) \
+	{ "CreationClassName", PV_SIM_TEXT, PV_SIM_READ_ONLY, class_name }, \
+	    { "ElementName", PV_SIM_TEXT, PV_SIM_READ_ONLY, element }, \
+	    { "EnabledState", PV_SIM_UINT, PV_SIM_READ_ONLY, "5" }, \
+	    { "Name", PV_SIM_TEXT, PV_SIM_READ_ONLY, service }, \
+	    { "RequestedState", PV_SIM_UINT, PV_SIM_READ_ONLY, "12" }, \
+	    { "SystemCreationClassName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "CIM_ComputerSystem" }, \
+	{ \
+		"SystemName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "Intel(r) AMT" \
+	}
 
 /* PT_STATUS (Intel AMT SDK) */
 enum {

@@ -11,7 +11,8 @@
 #include <string.h>
 
 gboolean
-pv_sim_command_parse(int *argc, char ***argv, const GOptionEntry *entries, const char *parameters, const char *summary, int min, int max)
+pv_sim_command_parse(int *argc, char ***argv, const GOptionEntry *entries, const char *parameters,
+    const char *summary, int min, int max)
 {
 	g_autofree char *program = g_strconcat("provost-sim ", (*argv)[0], NULL);
 	g_autoptr(GOptionContext) context = g_option_context_new(parameters);
@@ -25,7 +26,8 @@ pv_sim_command_parse(int *argc, char ***argv, const GOptionEntry *entries, const
 		return FALSE;
 	}
 	if (*argc - 1 < min || *argc - 1 > max) {
-		g_printerr("%s: expected %s; '%s --help' tells more\n", program, parameters, program);
+		g_printerr(
+		    "%s: expected %s; '%s --help' tells more\n", program, parameters, program);
 		return FALSE;
 	}
 	return TRUE;
@@ -59,8 +61,12 @@ command_request(const char *command, const char *device)
 	return request;
 }
 
-#define COMMAND_CONTROL(variable)                                                                                      \
-	{ "control", 'c', 0, G_OPTION_ARG_FILENAME, &(variable), "the simulator's control socket (default: provost-sim.sock in the runtime folder)", "SOCKET" }
+#define COMMAND_CONTROL(variable) \
+	{ \
+		"control", 'c', 0, G_OPTION_ARG_FILENAME, &(variable), \
+		    "the simulator's control socket (default: provost-sim.sock in the runtime folder)", \
+		    "SOCKET" \
+	}
 
 int
 pv_sim_command_list(int argc, char **argv)
@@ -72,7 +78,8 @@ pv_sim_command_list(int argc, char **argv)
 		{ "json", 'j', 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL },
 		{ NULL },
 	};
-	if (!pv_sim_command_parse(&argc, &argv, entries, "", "Shows each device's name, address, state, generation, UUID and FQDN.", 0, 0))
+	if (!pv_sim_command_parse(&argc, &argv, entries, "",
+		"Shows each device's name, address, state, generation, UUID and FQDN.", 0, 0))
 		return PV_SIM_EXIT_USAGE;
 	g_autoptr(JsonObject) request = command_request("list", NULL);
 	g_autoptr(JsonNode) result = command_call(control, request);
@@ -84,12 +91,16 @@ pv_sim_command_list(int argc, char **argv)
 		return PV_SIM_EXIT_OK;
 	}
 	JsonArray *devices = json_node_get_array(result);
-	g_print("%-12s %-15s %-5s %-6s %-36s %s\n", "NAME", "ADDRESS", "STATE", "AMT", "UUID", "FQDN");
+	g_print(
+	    "%-12s %-15s %-5s %-6s %-36s %s\n", "NAME", "ADDRESS", "STATE", "AMT", "UUID", "FQDN");
 	for (guint i = 0; i < json_array_get_length(devices); i++) {
 		JsonObject *device = json_array_get_object_element(devices, i);
-		g_print("%-12s %-15s %-5s %-6s %-36s %s\n", json_object_get_string_member(device, "name"),
-		    json_object_get_string_member(device, "address"), json_object_get_string_member(device, "state"),
-		    json_object_get_string_member(device, "personality"), json_object_get_string_member(device, "uuid"),
+		g_print("%-12s %-15s %-5s %-6s %-36s %s\n",
+		    json_object_get_string_member(device, "name"),
+		    json_object_get_string_member(device, "address"),
+		    json_object_get_string_member(device, "state"),
+		    json_object_get_string_member(device, "personality"),
+		    json_object_get_string_member(device, "uuid"),
 		    json_object_get_string_member(device, "fqdn"));
 	}
 	return PV_SIM_EXIT_OK;
@@ -101,8 +112,9 @@ pv_sim_command_dump(int argc, char **argv)
 	g_autofree char *control = NULL;
 	const GOptionEntry entries[] = { COMMAND_CONTROL(control), { NULL } };
 	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE",
-	        "Prints a device's whole state as JSON: what it was given, counters, and its last 500 requests.\n"
-	        "DEVICE is a name, FQDN, address or UUID. Secrets are in it: it is a simulator.", 1, 1))
+		"Prints a device's whole state as JSON: what it was given, counters, and its last 500 requests.\n"
+		"DEVICE is a name, FQDN, address or UUID. Secrets are in it: it is a simulator.",
+		1, 1))
 		return PV_SIM_EXIT_USAGE;
 	g_autoptr(JsonObject) request = command_request("dump", argv[1]);
 	g_autoptr(JsonNode) result = command_call(control, request);
@@ -119,10 +131,11 @@ pv_sim_command_set(int argc, char **argv)
 	g_autofree char *control = NULL;
 	const GOptionEntry entries[] = { COMMAND_CONTROL(control), { NULL } };
 	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE NAME=VALUE...",
-	        "Changes a device without a request, as a visit with a screwdriver would. NAME is one of\n"
-	        "  Class.Property or Class[InstanceID].Property, such as AMT_GeneralSettings.HostName\n"
-	        "  otp, clock-offset (seconds), power-scheme (number), admin-password\n"
-	        "  switch:SWITCH, see 'provost-sim switches'", 2, G_MAXINT))
+		"Changes a device without a request, as a visit with a screwdriver would. NAME is one of\n"
+		"  Class.Property or Class[InstanceID].Property, such as AMT_GeneralSettings.HostName\n"
+		"  otp, clock-offset (seconds), power-scheme (number), admin-password\n"
+		"  switch:SWITCH, see 'provost-sim switches'",
+		2, G_MAXINT))
 		return PV_SIM_EXIT_USAGE;
 	for (int i = 2; i < argc; i++) {
 		g_autoptr(JsonObject) request = command_request("set", argv[1]);
@@ -141,10 +154,12 @@ pv_sim_command_reset(int argc, char **argv)
 	g_autofree char *state = NULL;
 	const GOptionEntry entries[] = {
 		COMMAND_CONTROL(control),
-		{ "state", 's', 0, G_OPTION_ARG_STRING, &state, "state afterwards: pre (default), in or post", "STATE" },
+		{ "state", 's', 0, G_OPTION_ARG_STRING, &state,
+		    "state afterwards: pre (default), in or post", "STATE" },
 		{ NULL },
 	};
-	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE", "Puts a device back to its factory state, with a new Digest realm.", 1, 1))
+	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE",
+		"Puts a device back to its factory state, with a new Digest realm.", 1, 1))
 		return PV_SIM_EXIT_USAGE;
 	static const char *const states[] = { "pre", "in", "post", NULL };
 	if (state != NULL && !g_strv_contains(states, state)) {
@@ -164,12 +179,14 @@ pv_sim_command_start(int argc, char **argv)
 	g_autofree char *otp = NULL;
 	const GOptionEntry entries[] = {
 		COMMAND_CONTROL(control),
-		{ "otp", 'o', 0, G_OPTION_ARG_STRING, &otp, "one-time password that the local agent sets", "OTP" },
+		{ "otp", 'o', 0, G_OPTION_ARG_STRING, &otp,
+		    "one-time password that the local agent sets", "OTP" },
 		{ NULL },
 	};
 	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE",
-	        "Takes a device from PRE to IN, as StartConfiguration on the computer does: its TLS port opens and\n"
-	        "hello packets go out.", 1, 1))
+		"Takes a device from PRE to IN, as StartConfiguration on the computer does: its TLS port opens and\n"
+		"hello packets go out.",
+		1, 1))
 		return PV_SIM_EXIT_USAGE;
 	g_autoptr(JsonObject) request = command_request("start", argv[1]);
 	if (otp != NULL)
@@ -184,7 +201,8 @@ pv_sim_command_power(int argc, char **argv)
 	g_autofree char *control = NULL;
 	const char *command = argv[0];
 	const GOptionEntry entries[] = { COMMAND_CONTROL(control), { NULL } };
-	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE", "A device that is off answers nothing and forgets nothing.", 1, 1))
+	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE",
+		"A device that is off answers nothing and forgets nothing.", 1, 1))
 		return PV_SIM_EXIT_USAGE;
 	g_autoptr(JsonObject) request = command_request(command, argv[1]);
 	g_autoptr(JsonNode) result = command_call(control, request);
@@ -214,8 +232,9 @@ pv_sim_command_check_password(int argc, char **argv)
 	g_autofree char *control = NULL;
 	const GOptionEntry entries[] = { COMMAND_CONTROL(control), { NULL } };
 	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE USER PASSWORD-FILE",
-	        "Exits with 0 when the password (first line of the file, '-': standard input) fits the Digest hash\n"
-	        "that the device holds for the user, and with 1 when not. Counts as no login.", 3, 3))
+		"Exits with 0 when the password (first line of the file, '-': standard input) fits the Digest hash\n"
+		"that the device holds for the user, and with 1 when not. Counts as no login.",
+		3, 3))
 		return PV_SIM_EXIT_USAGE;
 	g_autofree char *password = command_read_password(argv[3]);
 	if (password == NULL)
@@ -236,10 +255,12 @@ pv_sim_command_hello(int argc, char **argv)
 	g_autofree char *to = NULL;
 	const GOptionEntry entries[] = {
 		COMMAND_CONTROL(control),
-		{ "to", 't', 0, G_OPTION_ARG_STRING, &to, "the provisioning server", "ADDRESS:PORT" },
+		{ "to", 't', 0, G_OPTION_ARG_STRING, &to, "the provisioning server",
+		    "ADDRESS:PORT" },
 		{ NULL },
 	};
-	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE", "Sends one hello packet from the device's own address, whatever its state.", 1, 1))
+	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE",
+		"Sends one hello packet from the device's own address, whatever its state.", 1, 1))
 		return PV_SIM_EXIT_USAGE;
 	g_autoptr(JsonObject) request = command_request("hello", argv[1]);
 	json_object_set_string_member(request, "to", to != NULL ? to : "");
@@ -253,13 +274,15 @@ pv_sim_command_pki(int argc, char **argv)
 	g_autofree char *suffix = NULL;
 	g_autoptr(GError) error = NULL;
 	const GOptionEntry entries[] = {
-		{ "suffix", 's', 0, G_OPTION_ARG_STRING, &suffix, "DNS suffix of the leaf's name (default: example.com)", "DOMAIN" },
+		{ "suffix", 's', 0, G_OPTION_ARG_STRING, &suffix,
+		    "DNS suffix of the leaf's name (default: example.com)", "DOMAIN" },
 		{ NULL },
 	};
 	if (!pv_sim_command_parse(&argc, &argv, entries, "FOLDER",
-	        "Writes root.pem, chain.pem (leaf prov.DOMAIN first, root last) and key.pem, as a provisioning\n"
-	        "certificate should be, and for tests NAME-chain.pem and NAME-key.pem: no-oid, no-server-auth, ou\n"
-	        "(good, by its OU), wrong-suffix, expired, gap (no intermediate), other-root, wrong-key.", 1, 1))
+		"Writes root.pem, chain.pem (leaf prov.DOMAIN first, root last) and key.pem, as a provisioning\n"
+		"certificate should be, and for tests NAME-chain.pem and NAME-key.pem: no-oid, no-server-auth, ou\n"
+		"(good, by its OU), wrong-suffix, expired, gap (no intermediate), forged (another signed it), other-root, wrong-key.",
+		1, 1))
 		return PV_SIM_EXIT_USAGE;
 	if (pv_sim_pki_write(argv[1], suffix != NULL ? suffix : "example.com", &error))
 		return PV_SIM_EXIT_OK;
@@ -270,7 +293,9 @@ pv_sim_command_pki(int argc, char **argv)
 int
 pv_sim_command_switches(int argc, char **argv)
 {
-	if (!pv_sim_command_parse(&argc, &argv, NULL, "", "Lists the switches that --set, the fleet file and 'set DEVICE switch:...' take.", 0, 0))
+	if (!pv_sim_command_parse(&argc, &argv, NULL, "",
+		"Lists the switches that --set, the fleet file and 'set DEVICE switch:...' take.",
+		0, 0))
 		return PV_SIM_EXIT_USAGE;
 	g_autofree char *text = pv_sim_switches_describe();
 	g_autofree char *names = pv_sim_personality_names();

@@ -23,7 +23,7 @@ int pv_sim_command_pki(int argc, char **argv);
 int pv_sim_command_switches(int argc, char **argv);
 
 /* Parses options; FALSE: it has told what is wrong. @positional: how many words must be left; they are in argv[1..]. */
-gboolean pv_sim_command_parse(int *argc, char ***argv, const GOptionEntry *entries, const char *parameters,
-    const char *summary, int min, int max);
+gboolean pv_sim_command_parse(int *argc, char ***argv, const GOptionEntry *entries,
+    const char *parameters, const char *summary, int min, int max);
 
 G_END_DECLS

@@ -16,9 +16,9 @@
 
 struct PvSimControl {
 	char *path;
-	PvSimFleet *fleet;   /* lent */
+	PvSimFleet *fleet; /* lent */
 	PvSimServer *server; /* lent */
-	GThread *thread;     /* accepts; requests run in it, one after the other */
+	GThread *thread; /* accepts; requests run in it, one after the other */
 	GSocket *socket;
 	GCancellable *stop;
 };
@@ -95,7 +95,8 @@ control_run_check_password(PvSimDevice *device, gpointer data)
 		control_fail(call, "user and password are needed");
 		return FALSE;
 	}
-	call->result = json_node_init_boolean(json_node_alloc(), pv_sim_device_check_password(device, user, password));
+	call->result = json_node_init_boolean(
+	    json_node_alloc(), pv_sim_device_check_password(device, user, password));
 	return FALSE;
 }
 
@@ -108,7 +109,8 @@ control_set_property(ControlCall *call, PvSimDevice *device, const char *name, c
 	char *bracket = strchr(text, '[');
 	const char *id = NULL;
 	if (dot == NULL) {
-		control_fail(call, "expected Class.Property, Class[InstanceID].Property, otp, clock-offset or switch:NAME");
+		control_fail(call,
+		    "expected Class.Property, Class[InstanceID].Property, otp, clock-offset or switch:NAME");
 		return;
 	}
 	*dot = '\0';
@@ -118,22 +120,29 @@ control_set_property(ControlCall *call, PvSimDevice *device, const char *name, c
 		id = bracket + 1;
 	}
 	const PvSimClass *class = pv_sim_class_find(device, text);
-	const PvSimProperty *row = class != NULL ? pv_sim_class_find_property(class, dot + 1) : NULL;
+	const PvSimProperty *row =
+	    class != NULL ? pv_sim_class_find_property(class, dot + 1) : NULL;
 	if (row == NULL) {
-		g_set_error(&call->error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "device %s has no property %s", device->name, name);
+		g_set_error(&call->error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "device %s has no property %s", device->name, name);
 		return;
 	}
-	if (strcmp(class->name, "AMT_SystemPowerScheme") == 0 || strcmp(class->name, "CIM_ElementSettingData") == 0) {
+	if (strcmp(class->name, "AMT_SystemPowerScheme") == 0 ||
+	    strcmp(class->name, "CIM_ElementSettingData") == 0) {
 		control_fail(call, "power schemes are chosen with power-scheme=NUMBER");
 		return;
 	}
 	if (class->key != NULL && id == NULL && strcmp(class->name, "AMT_TLSSettingData") == 0)
 		id = PV_SIM_TLS_REMOTE;
-	if (class->key != NULL && id == NULL && strcmp(class->name, "AMT_EthernetPortSettings") == 0)
+	if (class->key != NULL && id == NULL &&
+	    strcmp(class->name, "AMT_EthernetPortSettings") == 0)
 		id = "Intel(r) AMT Ethernet Port Settings 0";
-	if (class->key != NULL && (id == NULL || (class->list != NULL && pv_sim_device_find_bag(device, class->name, id) == NULL &&
-	                              strcmp(class->name, "AMT_EthernetPortSettings") != 0))) {
-		control_fail(call, "this class has several instances: name one that can be written as Class[InstanceID].Property");
+	if (class->key != NULL &&
+	    (id == NULL ||
+		(class->list != NULL && pv_sim_device_find_bag(device, class->name, id) == NULL &&
+		    strcmp(class->name, "AMT_EthernetPortSettings") != 0))) {
+		control_fail(call,
+		    "this class has several instances: name one that can be written as Class[InstanceID].Property");
 		return;
 	}
 	pv_sim_instance_set(pv_sim_device_bag(device, class->name, id), row->name, value);
@@ -164,7 +173,8 @@ control_run_set(PvSimDevice *device, gpointer data)
 	const char *value = equals + 1;
 	gint64 number = 0;
 	if (g_str_has_prefix(name, "switch:")) {
-		if (!pv_sim_switches_set(device->switches, assignment + strlen("switch:"), &call->error))
+		if (!pv_sim_switches_set(
+			device->switches, assignment + strlen("switch:"), &call->error))
 			g_prefix_error(&call->error, "set: ");
 	} else if (strcmp(name, "otp") == 0) {
 		g_free(device->otp_set);
@@ -229,8 +239,10 @@ control_list(PvSimControl *control)
 		PvSimDevice *device = control->fleet->devices->pdata[i];
 		PvSimState state = PV_SIM_PRE;
 		pv_sim_server_call(control->server, device, control_read_state, &state);
-		const char *const row[][2] = { { "name", device->name }, { "address", device->address }, { "fqdn", device->fqdn },
-			{ "uuid", device->uuid_text }, { "mac", device->mac }, { "personality", device->personality->name },
+		const char *const row[][2] = { { "name", device->name },
+			{ "address", device->address }, { "fqdn", device->fqdn },
+			{ "uuid", device->uuid_text }, { "mac", device->mac },
+			{ "personality", device->personality->name },
 			{ "state", pv_sim_dump_state_name(state) } };
 		json_builder_begin_object(builder);
 		for (guint j = 0; j < G_N_ELEMENTS(row); j++) {
@@ -251,7 +263,8 @@ control_hello(PvSimControl *control, PvSimDevice *device, ControlCall *call)
 	guint16 port = 0;
 	if (to == NULL)
 		control_fail(call, "hello needs --to ADDRESS:PORT");
-	else if (pv_sim_server_parse_address(to, &host, &port, &call->error) && !pv_sim_server_hello(control->server, device, host, port))
+	else if (pv_sim_server_parse_address(to, &host, &port, &call->error) &&
+		 !pv_sim_server_hello(control->server, device, host, port))
 		control_fail(call, "the packet could not be sent");
 }
 
@@ -271,13 +284,15 @@ control_execute(PvSimControl *control, ControlCall *call)
 	PvSimDevice *device = name != NULL ? pv_sim_fleet_find(control->fleet, name) : NULL;
 	ControlFunction run = control_find_command(command);
 	if (device == NULL)
-		g_set_error(&call->error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no device '%s': 'provost-sim list' shows them", name != NULL ? name : "");
+		g_set_error(&call->error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+		    "no device '%s': 'provost-sim list' shows them", name != NULL ? name : "");
 	else if (strcmp(command, "hello") == 0)
 		control_hello(control, device, call);
 	else if (run != NULL)
 		pv_sim_server_call(control->server, device, run, call);
 	else
-		g_set_error(&call->error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "no command '%s'", command);
+		g_set_error(&call->error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "no command '%s'", command);
 }
 
 /* The reply as one line; g_free() */
@@ -300,7 +315,9 @@ control_answer(PvSimControl *control, const char *line)
 	if (call.error != NULL)
 		json_object_set_string_member(reply, "error", call.error->message);
 	else
-		json_object_set_member(reply, "result", call.result != NULL ? g_steal_pointer(&call.result) : json_node_init_null(json_node_alloc()));
+		json_object_set_member(reply, "result",
+		    call.result != NULL ? g_steal_pointer(&call.result)
+					: json_node_init_null(json_node_alloc()));
 	g_clear_error(&call.error);
 	g_clear_pointer(&call.result, json_node_unref);
 	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), reply);
@@ -310,18 +327,22 @@ control_answer(PvSimControl *control, const char *line)
 static void
 control_serve(PvSimControl *control, GSocket *socket)
 {
-	g_autoptr(GSocketConnection) connection = g_socket_connection_factory_create_connection(socket);
-	g_autoptr(GDataInputStream) input = g_data_input_stream_new(g_io_stream_get_input_stream(G_IO_STREAM(connection)));
+	g_autoptr(GSocketConnection) connection =
+	    g_socket_connection_factory_create_connection(socket);
+	g_autoptr(GDataInputStream) input =
+	    g_data_input_stream_new(g_io_stream_get_input_stream(G_IO_STREAM(connection)));
 	GOutputStream *output = g_io_stream_get_output_stream(G_IO_STREAM(connection));
 	g_socket_set_timeout(socket, CONTROL_TIMEOUT_SEC);
 	for (;;) {
 		gsize length = 0;
-		g_autofree char *line = g_data_input_stream_read_line(input, &length, control->stop, NULL);
+		g_autofree char *line =
+		    g_data_input_stream_read_line(input, &length, control->stop, NULL);
 		if (line == NULL || length > CONTROL_LINE_MAX)
 			return;
 		g_autofree char *answer = control_answer(control, line);
 		g_autofree char *text = g_strconcat(answer, "\n", NULL);
-		if (!g_output_stream_write_all(output, text, strlen(text), NULL, control->stop, NULL))
+		if (!g_output_stream_write_all(
+			output, text, strlen(text), NULL, control->stop, NULL))
 			return;
 	}
 }
@@ -351,7 +372,8 @@ control_run(gpointer data)
 		gpointer *arguments = g_new(gpointer, 2);
 		arguments[0] = control;
 		arguments[1] = socket;
-		g_ptr_array_add(threads, g_thread_new("sim-control", control_serve_thread, arguments));
+		g_ptr_array_add(
+		    threads, g_thread_new("sim-control", control_serve_thread, arguments));
 	}
 	for (guint i = 0; i < threads->len; i++)
 		g_thread_join(threads->pdata[i]);
@@ -366,7 +388,8 @@ pv_sim_control_new(const char *path, PvSimFleet *fleet, PvSimServer *server, GEr
 	control->fleet = fleet;
 	control->server = server;
 	control->stop = g_cancellable_new();
-	control->socket = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, error);
+	control->socket = g_socket_new(
+	    G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, error);
 	if (control->socket == NULL)
 		return NULL;
 	GStatBuf status;
@@ -405,27 +428,33 @@ pv_sim_control_call(const char *path, JsonObject *request, GError **error)
 {
 	g_autoptr(GSocketClient) client = g_socket_client_new();
 	g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
-	g_autoptr(GSocketConnection) connection = g_socket_client_connect(client, G_SOCKET_CONNECTABLE(address), NULL, error);
+	g_autoptr(GSocketConnection) connection =
+	    g_socket_client_connect(client, G_SOCKET_CONNECTABLE(address), NULL, error);
 	if (connection == NULL) {
-		g_prefix_error(error, "connect control socket %s (does 'provost-sim run' run?): ", path);
+		g_prefix_error(
+		    error, "connect control socket %s (does 'provost-sim run' run?): ", path);
 		return NULL;
 	}
 	g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), request);
 	g_autofree char *text = json_to_string(node, FALSE);
 	g_autofree char *line = g_strconcat(text, "\n", NULL);
-	g_autoptr(GDataInputStream) input = g_data_input_stream_new(g_io_stream_get_input_stream(G_IO_STREAM(connection)));
-	if (!g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(connection)), line, strlen(line), NULL, NULL, error))
+	g_autoptr(GDataInputStream) input =
+	    g_data_input_stream_new(g_io_stream_get_input_stream(G_IO_STREAM(connection)));
+	if (!g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(connection)), line,
+		strlen(line), NULL, NULL, error))
 		return NULL;
 	g_autofree char *answer = g_data_input_stream_read_line(input, NULL, NULL, error);
 	g_autoptr(JsonParser) parser = json_parser_new();
 	if (answer == NULL || !json_parser_load_from_data(parser, answer, -1, error)) {
 		if (error != NULL && *error == NULL)
-			g_set_error(error, G_IO_ERROR, G_IO_ERROR_CLOSED, "read control socket %s: the simulator closed it", path);
+			g_set_error(error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+			    "read control socket %s: the simulator closed it", path);
 		return NULL;
 	}
 	JsonObject *reply = json_node_get_object(json_parser_get_root(parser));
 	if (json_object_get_boolean_member_with_default(reply, "ok", FALSE))
 		return json_object_dup_member(reply, "result");
-	g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED, json_object_get_string_member_with_default(reply, "error", "no reason given"));
+	g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED,
+	    json_object_get_string_member_with_default(reply, "error", "no reason given"));
 	return NULL;
 }

@@ -11,7 +11,8 @@ G_BEGIN_DECLS
  * by {"ok": true, "result": ...} or {"ok": false, "error": "..."}. Only the user may open it (mode 0600). */
 typedef struct PvSimControl PvSimControl;
 
-PvSimControl *pv_sim_control_new(const char *path, PvSimFleet *fleet, PvSimServer *server, GError **error);
+PvSimControl *pv_sim_control_new(
+    const char *path, PvSimFleet *fleet, PvSimServer *server, GError **error);
 void pv_sim_control_free(PvSimControl *control);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimControl, pv_sim_control_free)
 

@@ -144,7 +144,8 @@ static void
 device_fill_tls(PvSimDevice *device)
 {
 	PvSimInstance *remote = pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
-	pv_sim_instance_set(remote, "Enabled", device->personality->modern_tls_class ? "true" : "false");
+	pv_sim_instance_set(
+	    remote, "Enabled", device->personality->modern_tls_class ? "true" : "false");
 	pv_sim_instance_set(remote, "AcceptNonSecureConnections", "false");
 	pv_sim_instance_set(remote, "MutualAuthentication", "false");
 	PvSimInstance *local = pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_LOCAL);
@@ -226,22 +227,27 @@ pv_sim_device_start(PvSimDevice *device, const char *otp)
 static gboolean
 device_take_tls(PvSimDevice *device)
 {
-	const PvSimInstance *remote = pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
+	const PvSimInstance *remote =
+	    pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
 	PvSimTls wanted = {
 		.enabled = pv_sim_instance_get_bool(remote, "Enabled"),
 		.mutual = pv_sim_instance_get_bool(remote, "MutualAuthentication"),
 		.accept_plain = pv_sim_instance_get_bool(remote, "AcceptNonSecureConnections"),
 	};
 	const PvSimCertificate *certificate =
-	    device->tls_certificate >= 0 ? pv_sim_device_find_certificate(device, (guint)device->tls_certificate) : NULL;
-	const PvSimKey *key = certificate != NULL ? pv_sim_device_find_key_of(device, certificate->x509) : NULL;
+	    device->tls_certificate >= 0
+		? pv_sim_device_find_certificate(device, (guint)device->tls_certificate)
+		: NULL;
+	const PvSimKey *key =
+	    certificate != NULL ? pv_sim_device_find_key_of(device, certificate->x509) : NULL;
 	if (key != NULL) {
 		wanted.key = key->key;
 		wanted.x509 = certificate->x509;
 	}
-	gboolean same = wanted.enabled == device->tls.enabled && wanted.mutual == device->tls.mutual &&
-	    wanted.accept_plain == device->tls.accept_plain && wanted.key == device->tls.key &&
-	    wanted.x509 == device->tls.x509;
+	gboolean same = wanted.enabled == device->tls.enabled &&
+			wanted.mutual == device->tls.mutual &&
+			wanted.accept_plain == device->tls.accept_plain &&
+			wanted.key == device->tls.key && wanted.x509 == device->tls.x509;
 	if (same)
 		return FALSE;
 	if (wanted.key != NULL) {
@@ -267,8 +273,9 @@ pv_sim_device_commit(PvSimDevice *device)
 void
 pv_sim_device_force_post(PvSimDevice *device)
 {
-	(void)pv_sim_device_start(device, NULL); /* the answer does not matter: POST comes next from any state */
-	(void)device_take_tls(device);           /* no stack runs yet that would have to restart */
+	(void)pv_sim_device_start(
+	    device, NULL); /* the answer does not matter: POST comes next from any state */
+	(void)device_take_tls(device); /* no stack runs yet that would have to restart */
 	device->clock_set = TRUE;
 	device->state = PV_SIM_POST;
 	device->generation++;
@@ -288,7 +295,8 @@ pv_sim_device_suffix(const PvSimDevice *device)
 }
 
 void
-pv_sim_device_hash(const PvSimDevice *device, const char *user, const char *password, guint8 hash[PV_SIM_HASH_BYTES])
+pv_sim_device_hash(const PvSimDevice *device, const char *user, const char *password,
+    guint8 hash[PV_SIM_HASH_BYTES])
 {
 	g_autofree char *text = g_strdup_printf("%s:%s:%s", user, device->digest_realm, password);
 	int made = EVP_Digest(text, strlen(text), hash, NULL, EVP_md5(), NULL);
@@ -357,7 +365,9 @@ pv_sim_device_add_acl(PvSimDevice *device)
 	entry->handle = 1;
 	entry->enabled = TRUE;
 	guint at = 0;
-	for (; at < device->acl->len && ((PvSimAclEntry *)device->acl->pdata[at])->handle == entry->handle; at++)
+	for (; at < device->acl->len &&
+	       ((PvSimAclEntry *)device->acl->pdata[at])->handle == entry->handle;
+	     at++)
 		entry->handle++;
 	g_ptr_array_insert(device->acl, (int)at, entry);
 	return entry;
@@ -379,7 +389,8 @@ pv_sim_device_find_key_of(const PvSimDevice *device, X509 *x509)
 {
 	for (guint i = 0; i < device->keys->len; i++) {
 		PvSimKey *key = device->keys->pdata[i];
-		if (X509_get0_pubkey(x509) != NULL && EVP_PKEY_eq(key->key, X509_get0_pubkey(x509)) == 1)
+		if (X509_get0_pubkey(x509) != NULL &&
+		    EVP_PKEY_eq(key->key, X509_get0_pubkey(x509)) == 1)
 			return key;
 	}
 	return NULL;
@@ -408,7 +419,9 @@ pv_sim_device_add_key(PvSimDevice *device, EVP_PKEY *key, gboolean generated)
 	entry->generated = generated;
 	OPENSSL_free(der);
 	guint at = 0;
-	for (; at < device->keys->len && ((PvSimKey *)device->keys->pdata[at])->handle == entry->handle; at++)
+	for (; at < device->keys->len &&
+	       ((PvSimKey *)device->keys->pdata[at])->handle == entry->handle;
+	     at++)
 		entry->handle++;
 	g_ptr_array_insert(device->keys, (int)at, entry);
 	return entry;
@@ -426,7 +439,9 @@ pv_sim_device_add_certificate(PvSimDevice *device, X509 *x509, gboolean trusted_
 	entry->trusted_root = trusted_root;
 	OPENSSL_free(der);
 	guint at = 0;
-	for (; at < device->certificates->len && ((PvSimCertificate *)device->certificates->pdata[at])->handle == entry->handle; at++)
+	for (; at < device->certificates->len &&
+	       ((PvSimCertificate *)device->certificates->pdata[at])->handle == entry->handle;
+	     at++)
 		entry->handle++;
 	g_ptr_array_insert(device->certificates, (int)at, entry);
 	return entry;
@@ -438,18 +453,22 @@ pv_sim_device_trace(PvSimDevice *device, PvSimTrace *trace)
 	g_queue_push_tail(&device->trace, trace);
 	if (g_queue_get_length(&device->trace) > DEVICE_TRACE_MAX)
 		device_trace_free(g_queue_pop_head(&device->trace));
-	guint count = GPOINTER_TO_UINT(g_hash_table_lookup(device->counters.methods, trace->method));
+	guint count =
+	    GPOINTER_TO_UINT(g_hash_table_lookup(device->counters.methods, trace->method));
 	/* names of methods come from outside: a bound on how many are counted one by one */
 	if (count > 0 || g_hash_table_size(device->counters.methods) < 512)
-		g_hash_table_insert(device->counters.methods, g_strdup(trace->method), GUINT_TO_POINTER(count + 1));
+		g_hash_table_insert(
+		    device->counters.methods, g_strdup(trace->method), GUINT_TO_POINTER(count + 1));
 }
 
 /* The UUID as text swaps the first three fields (amt/02) */
 static char *
 device_uuid_text(const guint8 *u)
 {
-	return g_strdup_printf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[3], u[2], u[1], u[0],
-	    u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	return g_strdup_printf(
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[3], u[2],
+	    u[1], u[0], u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+	    u[15]);
 }
 
 PvSimDevice *
@@ -462,8 +481,8 @@ pv_sim_device_new(const PvSimDeviceConfig *config)
 	device->address = g_strdup(config->address);
 	memcpy(device->uuid, config->uuid, sizeof device->uuid);
 	device->uuid_text = device_uuid_text(device->uuid);
-	g_snprintf(device->mac, sizeof device->mac, "02-%02x-%02x-%02x-%02x-%02x", device->uuid[11], device->uuid[12],
-	    device->uuid[13], device->uuid[14], device->uuid[15]);
+	g_snprintf(device->mac, sizeof device->mac, "02-%02x-%02x-%02x-%02x-%02x", device->uuid[11],
+	    device->uuid[12], device->uuid[13], device->uuid[14], device->uuid[15]);
 	device->personality = config->personality;
 	device->keys_pool = config->keys;
 	device->switches = pv_sim_switches_dup(config->switches);
@@ -475,7 +494,8 @@ pv_sim_device_new(const PvSimDeviceConfig *config)
 	device->certificates = g_ptr_array_new_with_free_func(device_certificate_free);
 	device->nonces = g_ptr_array_new_with_free_func(device_nonce_free);
 	device->enumerations = g_ptr_array_new_with_free_func(device_enumeration_free);
-	device->bags = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)pv_sim_instance_free);
+	device->bags = g_hash_table_new_full(
+	    g_str_hash, g_str_equal, g_free, (GDestroyNotify)pv_sim_instance_free);
 	device->counters.methods = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_queue_init(&device->trace);
 	pv_sim_device_reset(device);

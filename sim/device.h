@@ -13,10 +13,15 @@ G_BEGIN_DECLS
  * touches it (see server.h), so it needs no lock. */
 
 #define PV_SIM_REALM_ADMIN 3
-#define PV_SIM_HASH_BYTES 16 /* MD5, the form in which firmware keeps passwords (amt/05 section 1) */
+#define PV_SIM_HASH_BYTES \
+	16 /* MD5, the form in which firmware keeps passwords (amt/05 section 1) */
 #define PV_SIM_UUID_BYTES 16
 
-typedef enum { PV_SIM_PRE, PV_SIM_IN, PV_SIM_POST } PvSimState; /* the numbers of ProvisioningState */
+typedef enum {
+	PV_SIM_PRE,
+	PV_SIM_IN,
+	PV_SIM_POST
+} PvSimState; /* the numbers of ProvisioningState */
 
 typedef struct {
 	guint8 sha256[32];
@@ -27,18 +32,18 @@ typedef struct {
 
 typedef struct {
 	guint handle;
-	char *user;         /* NULL: a directory entry */
+	char *user; /* NULL: a directory entry */
 	guint8 hash[PV_SIM_HASH_BYTES];
-	GBytes *sid;        /* NULL: a digest user */
-	guint permission;   /* 0 local, 1 network, 2 both */
-	guint64 realms;     /* bit n: realm n */
+	GBytes *sid; /* NULL: a digest user */
+	guint permission; /* 0 local, 1 network, 2 both */
+	guint64 realms; /* bit n: realm n */
 	gboolean enabled;
 } PvSimAclEntry;
 
 typedef struct {
 	guint handle;
 	EVP_PKEY *key;
-	GBytes *der;        /* public half as PKCS#1 RSAPublicKey, as DERKey reads */
+	GBytes *der; /* public half as PKCS#1 RSAPublicKey, as DERKey reads */
 	gboolean generated; /* in the device, not pushed by AddKey */
 } PvSimKey;
 
@@ -66,27 +71,27 @@ typedef struct {
 
 typedef struct {
 	char *method;
-	char *user;         /* NULL: no login */
+	char *user; /* NULL: no login */
 	char body_sha256[65];
-	guint status;       /* of HTTP */
+	guint status; /* of HTTP */
 	gint64 return_value; /* -1: none */
 	gboolean auth;
 	gboolean tls;
-	char *client;       /* CN of the verified client certificate, or NULL */
+	char *client; /* CN of the verified client certificate, or NULL */
 	gint64 time_usec;
 } PvSimTrace;
 
 typedef struct {
-	guint64 requests, writes, logins_ok, logins_failed, locked, refused_while_locked, connections, tls_refused, commits,
-	    restarts, faults, hellos;
+	guint64 requests, writes, logins_ok, logins_failed, locked, refused_while_locked,
+	    connections, tls_refused, commits, restarts, faults, hellos;
 	GHashTable *methods; /* "Class.Method" -> count as pointer */
 } PvSimCounters;
 
 typedef struct {
-	guint failures;      /* in a row */
-	guint lock_sec;      /* how long the next lock lasts; 0: the first */
-	gint64 until_usec;   /* monotonic; 0: not locked */
-	gint64 failed_usec;  /* monotonic, the last failure */
+	guint failures; /* in a row */
+	guint lock_sec; /* how long the next lock lasts; 0: the first */
+	gint64 until_usec; /* monotonic; 0: not locked */
+	gint64 failed_usec; /* monotonic, the last failure */
 } PvSimLock;
 
 typedef struct {
@@ -111,44 +116,45 @@ typedef struct {
 
 	PvSimSwitches *switches;
 	PvSimState state;
-	gboolean off;         /* no power: nothing answers */
+	gboolean off; /* no power: nothing answers */
 	char *digest_realm;
-	GPtrArray *roots;     /* of PvSimRoot */
+	GPtrArray *roots; /* of PvSimRoot */
 
 	char *admin_user;
 	guint8 admin_hash[PV_SIM_HASH_BYTES];
 	gboolean admin_default;
 	char *mebx_password;
 	gboolean mebx_default;
-	GPtrArray *acl;          /* of PvSimAclEntry, by handle */
-	GPtrArray *keys;         /* of PvSimKey */
+	GPtrArray *acl; /* of PvSimAclEntry, by handle */
+	GPtrArray *keys; /* of PvSimKey */
 	GPtrArray *certificates; /* of PvSimCertificate */
-	int tls_certificate;     /* handle bound by AMT_TLSCredentialContext; -1: none */
+	int tls_certificate; /* handle bound by AMT_TLSCredentialContext; -1: none */
 	PvSimTls tls;
-	EVP_PKEY *built_in_key;  /* of the self-signed or on-die certificate; made when first needed */
+	EVP_PKEY
+	*built_in_key; /* of the self-signed or on-die certificate; made when first needed */
 	GPtrArray *built_in_chain; /* of X509, leaf first */
 	gint64 clock_offset_sec;
 	gboolean clock_set;
-	guint power_scheme;      /* index into the personality's */
+	guint power_scheme; /* index into the personality's */
 	gboolean credential_cache;
-	GHashTable *bags;        /* "Class" or "Class/InstanceID" -> PvSimInstance: what was written */
-	char *otp_set;           /* NULL: none */
+	GHashTable *bags; /* "Class" or "Class/InstanceID" -> PvSimInstance: what was written */
+	char *otp_set; /* NULL: none */
 
-	GPtrArray *nonces;       /* of PvSimNonce, oldest first */
+	GPtrArray *nonces; /* of PvSimNonce, oldest first */
 	PvSimLock lock;
-	guint message;           /* MessageID counter */
-	guint enumeration;       /* counter of contexts */
+	guint message; /* MessageID counter */
+	guint enumeration; /* counter of contexts */
 	GPtrArray *enumerations; /* of PvSimEnumeration, oldest first */
-	guint busy_seen;         /* answers of 2061 so far */
-	guint generation;        /* of the TLS identity: a session does not outlive it */
-	gint64 setup_usec;       /* monotonic: when set-up began */
-	guint setup_hours;       /* how long it lasts */
-	guint hello_retry;       /* RetryCount of the next hello */
+	guint busy_seen; /* answers of 2061 so far */
+	guint generation; /* of the TLS identity: a session does not outlive it */
+	gint64 setup_usec; /* monotonic: when set-up began */
+	guint setup_hours; /* how long it lasts */
+	guint hello_retry; /* RetryCount of the next hello */
 	PvSimCounters counters;
-	GQueue trace;            /* of PvSimTrace, oldest first */
-	char *last_refusal;      /* reason of the last tls-refused */
+	GQueue trace; /* of PvSimTrace, oldest first */
+	char *last_refusal; /* reason of the last tls-refused */
 
-	gpointer server;         /* what the event loop keeps for it: server.c */
+	gpointer server; /* what the event loop keeps for it: server.c */
 } PvSimDevice;
 
 typedef struct {
@@ -160,7 +166,7 @@ typedef struct {
 	const PvSimPersonality *personality;
 	PvSimKeys *keys;
 	const PvSimSwitches *switches; /* copied */
-	GPtrArray *roots;              /* of PvSimRoot; copied */
+	GPtrArray *roots; /* of PvSimRoot; copied */
 } PvSimDeviceConfig;
 
 PvSimDevice *pv_sim_device_new(const PvSimDeviceConfig *config);
@@ -180,9 +186,11 @@ void pv_sim_device_force_post(PvSimDevice *device);
 
 gint64 pv_sim_device_time(const PvSimDevice *device); /* its clock, Unix seconds */
 const char *pv_sim_device_suffix(const PvSimDevice *device); /* TrustedDNSSuffix, or DHCP's */
-void pv_sim_device_hash(const PvSimDevice *device, const char *user, const char *password, guint8 hash[PV_SIM_HASH_BYTES]);
+void pv_sim_device_hash(const PvSimDevice *device, const char *user, const char *password,
+    guint8 hash[PV_SIM_HASH_BYTES]);
 /* Does the password fit the hash the device holds for this user? */
-gboolean pv_sim_device_check_password(const PvSimDevice *device, const char *user, const char *password);
+gboolean pv_sim_device_check_password(
+    const PvSimDevice *device, const char *user, const char *password);
 /* 8..32 characters, four kinds (amt/04 section 6) */
 gboolean pv_sim_password_is_strong(const char *password);
 
@@ -191,13 +199,16 @@ PvSimAclEntry *pv_sim_device_find_user(const PvSimDevice *device, const char *us
 PvSimKey *pv_sim_device_find_key(const PvSimDevice *device, guint handle);
 PvSimKey *pv_sim_device_find_key_of(const PvSimDevice *device, X509 *x509);
 PvSimCertificate *pv_sim_device_find_certificate(const PvSimDevice *device, guint handle);
-PvSimKey *pv_sim_device_add_key(PvSimDevice *device, EVP_PKEY *key, gboolean generated);      /* takes the key */
-PvSimCertificate *pv_sim_device_add_certificate(PvSimDevice *device, X509 *x509, gboolean trusted_root); /* takes it */
+PvSimKey *pv_sim_device_add_key(
+    PvSimDevice *device, EVP_PKEY *key, gboolean generated); /* takes the key */
+PvSimCertificate *pv_sim_device_add_certificate(
+    PvSimDevice *device, X509 *x509, gboolean trusted_root); /* takes it */
 PvSimAclEntry *pv_sim_device_add_acl(PvSimDevice *device); /* empty, at the lowest free handle */
 
 /* What was written to an instance. @id: InstanceID, NULL for a singleton. Lent; find: NULL when there is none. */
 PvSimInstance *pv_sim_device_bag(PvSimDevice *device, const char *class_name, const char *id);
-PvSimInstance *pv_sim_device_find_bag(const PvSimDevice *device, const char *class_name, const char *id);
+PvSimInstance *pv_sim_device_find_bag(
+    const PvSimDevice *device, const char *class_name, const char *id);
 
 void pv_sim_device_trace(PvSimDevice *device, PvSimTrace *trace); /* takes it */
 void pv_sim_root_free(PvSimRoot *root);

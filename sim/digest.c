@@ -8,13 +8,15 @@
 
 #define DIGEST_NONCES_MAX 32
 #define DIGEST_NONCE_BYTES 24
-#define DIGEST_CALM_USEC (3600 * (gint64)G_USEC_PER_SEC) /* without failures: the back-off starts anew */
+#define DIGEST_CALM_USEC \
+	(3600 * (gint64)G_USEC_PER_SEC) /* without failures: the back-off starts anew */
 
 /* "name=value, name="value" ..." as a table; NULL: malformed */
 static GHashTable *
 digest_parse(const char *text)
 {
-	g_autoptr(GHashTable) fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	g_autoptr(GHashTable) fields =
+	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	while (*text != '\0') {
 		text += strspn(text, " \t,");
 		if (*text == '\0')
@@ -69,7 +71,8 @@ digest_find_hash(const PvSimDevice *device, const char *user)
 	if (strcmp(user, device->admin_user) == 0)
 		return device->admin_hash;
 	const PvSimAclEntry *entry = pv_sim_device_find_user(device, user);
-	gboolean network = entry != NULL && entry->enabled && entry->permission != 0; /* 0: local access only */
+	gboolean network =
+	    entry != NULL && entry->enabled && entry->permission != 0; /* 0: local access only */
 	return network ? entry->hash : NULL;
 }
 
@@ -84,20 +87,24 @@ digest_qop_is_offered(const PvSimDevice *device, const char *qop)
 
 /* RFC 2617 section 3.2.2 */
 static gboolean
-digest_response_fits(GHashTable *fields, const guint8 *hash, const char *http_method, const char *body, gsize length)
+digest_response_fits(
+    GHashTable *fields, const guint8 *hash, const char *http_method, const char *body, gsize length)
 {
 	const char *qop = g_hash_table_lookup(fields, "qop");
 	const char *response = g_hash_table_lookup(fields, "response");
 	const char *uri = g_hash_table_lookup(fields, "uri");
 	g_autofree char *a1 = digest_hex(hash);
 	g_autofree char *body_hash = digest_md5(body, length);
-	g_autofree char *a2_text = strcmp(qop, "auth-int") == 0 ? g_strdup_printf("%s:%s:%s", http_method, uri, body_hash) :
-	    g_strdup_printf("%s:%s", http_method, uri);
+	g_autofree char *a2_text = strcmp(qop, "auth-int") == 0
+				       ? g_strdup_printf("%s:%s:%s", http_method, uri, body_hash)
+				       : g_strdup_printf("%s:%s", http_method, uri);
 	g_autofree char *a2 = digest_md5(a2_text, strlen(a2_text));
-	g_autofree char *text = g_strdup_printf("%s:%s:%s:%s:%s:%s", a1, (char *)g_hash_table_lookup(fields, "nonce"),
-	    (char *)g_hash_table_lookup(fields, "nc"), (char *)g_hash_table_lookup(fields, "cnonce"), qop, a2);
+	g_autofree char *text = g_strdup_printf("%s:%s:%s:%s:%s:%s", a1,
+	    (char *)g_hash_table_lookup(fields, "nonce"), (char *)g_hash_table_lookup(fields, "nc"),
+	    (char *)g_hash_table_lookup(fields, "cnonce"), qop, a2);
 	g_autofree char *expected = digest_md5(text, strlen(text));
-	return strlen(response) == strlen(expected) && CRYPTO_memcmp(expected, response, strlen(expected)) == 0;
+	return strlen(response) == strlen(expected) &&
+	       CRYPTO_memcmp(expected, response, strlen(expected)) == 0;
 }
 
 /* May this nonce be used once more, with this count? */
@@ -105,7 +112,8 @@ static gboolean
 digest_use_nonce(PvSimDevice *device, const char *text, const char *count_text)
 {
 	guint64 count = 0;
-	if (strlen(count_text) != 8 || !g_ascii_string_to_unsigned(count_text, 16, 1, G_MAXUINT32, &count, NULL))
+	if (strlen(count_text) != 8 ||
+	    !g_ascii_string_to_unsigned(count_text, 16, 1, G_MAXUINT32, &count, NULL))
 		return FALSE;
 	for (guint i = 0; i < device->nonces->len; i++) {
 		PvSimNonce *nonce = device->nonces->pdata[i];
@@ -133,31 +141,38 @@ digest_count_failure(PvSimDevice *device, gint64 now)
 	device->counters.logins_failed++;
 	if (switches->lock_after == 0 || lock->failures < switches->lock_after)
 		return;
-	lock->lock_sec = lock->lock_sec == 0 ? switches->lock_first_sec : MIN(2 * lock->lock_sec, switches->lock_max_sec);
+	lock->lock_sec = lock->lock_sec == 0 ? switches->lock_first_sec
+					     : MIN(2 * lock->lock_sec, switches->lock_max_sec);
 	lock->until_usec = now + lock->lock_sec * (gint64)G_USEC_PER_SEC;
 	device->counters.locked++;
 }
 
 static PvSimLogin
-digest_judge(PvSimDevice *device, GHashTable *fields, const char *http_method, const char *uri, const char *body, gsize length)
+digest_judge(PvSimDevice *device, GHashTable *fields, const char *http_method, const char *uri,
+    const char *body, gsize length)
 {
-	static const char *const needed[] = { "username", "realm", "nonce", "uri", "response", "qop", "nc", "cnonce" };
+	static const char *const needed[] = { "username", "realm", "nonce", "uri", "response",
+		"qop", "nc", "cnonce" };
 	for (guint i = 0; i < G_N_ELEMENTS(needed); i++) {
 		if (g_hash_table_lookup(fields, needed[i]) == NULL)
 			return PV_SIM_LOGIN_FAILED;
 	}
 	const guint8 *hash = digest_find_hash(device, g_hash_table_lookup(fields, "username"));
-	if (hash == NULL || strcmp(g_hash_table_lookup(fields, "realm"), device->digest_realm) != 0 ||
+	if (hash == NULL ||
+	    strcmp(g_hash_table_lookup(fields, "realm"), device->digest_realm) != 0 ||
 	    strcmp(g_hash_table_lookup(fields, "uri"), uri) != 0 ||
 	    !digest_qop_is_offered(device, g_hash_table_lookup(fields, "qop")) ||
 	    !digest_response_fits(fields, hash, http_method, body, length))
 		return PV_SIM_LOGIN_FAILED;
-	return digest_use_nonce(device, g_hash_table_lookup(fields, "nonce"), g_hash_table_lookup(fields, "nc")) ?
-	    PV_SIM_LOGIN_OK : PV_SIM_LOGIN_STALE;
+	return digest_use_nonce(
+		   device, g_hash_table_lookup(fields, "nonce"), g_hash_table_lookup(fields, "nc"))
+		   ? PV_SIM_LOGIN_OK
+		   : PV_SIM_LOGIN_STALE;
 }
 
 PvSimLogin
-pv_sim_digest_check(PvSimDevice *device, const char *authorization, const char *http_method, const char *uri, const char *body, gsize length, char **user)
+pv_sim_digest_check(PvSimDevice *device, const char *authorization, const char *http_method,
+    const char *uri, const char *body, gsize length, char **user)
 {
 	*user = NULL;
 	if (authorization == NULL || g_ascii_strncasecmp(authorization, "Digest ", 7) != 0)
@@ -168,7 +183,9 @@ pv_sim_digest_check(PvSimDevice *device, const char *authorization, const char *
 		return PV_SIM_LOGIN_LOCKED;
 	}
 	g_autoptr(GHashTable) fields = digest_parse(authorization + 7);
-	PvSimLogin login = fields != NULL ? digest_judge(device, fields, http_method, uri, body, length) : PV_SIM_LOGIN_FAILED;
+	PvSimLogin login = fields != NULL
+			       ? digest_judge(device, fields, http_method, uri, body, length)
+			       : PV_SIM_LOGIN_FAILED;
 	if (login == PV_SIM_LOGIN_FAILED)
 		digest_count_failure(device, now);
 	if (login == PV_SIM_LOGIN_OK) {
@@ -193,6 +210,6 @@ pv_sim_digest_challenge(PvSimDevice *device)
 	g_ptr_array_add(device->nonces, nonce);
 	if (device->nonces->len > DIGEST_NONCES_MAX)
 		g_ptr_array_remove_index(device->nonces, 0);
-	return g_strdup_printf("Digest realm=\"%s\", nonce=\"%s\",stale=\"false\",qop=\"%s\"", device->digest_realm, nonce->text,
-	    qops[device->switches->qop]);
+	return g_strdup_printf("Digest realm=\"%s\", nonce=\"%s\",stale=\"false\",qop=\"%s\"",
+	    device->digest_realm, nonce->text, qops[device->switches->qop]);
 }

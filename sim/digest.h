@@ -9,15 +9,15 @@ G_BEGIN_DECLS
 
 typedef enum {
 	PV_SIM_LOGIN_OK,
-	PV_SIM_LOGIN_NONE,   /* no or another kind of Authorization: challenge */
-	PV_SIM_LOGIN_STALE,  /* right password, but the nonce is unknown or used up, or nc did not rise */
+	PV_SIM_LOGIN_NONE, /* no or another kind of Authorization: challenge */
+	PV_SIM_LOGIN_STALE, /* right password, but the nonce is unknown or used up, or nc did not rise */
 	PV_SIM_LOGIN_FAILED,
 	PV_SIM_LOGIN_LOCKED, /* refused unseen after too many failures */
 } PvSimLogin;
 
 /* @authorization: the header's value or NULL; @user: who logged in, g_free() */
-PvSimLogin pv_sim_digest_check(PvSimDevice *device, const char *authorization, const char *http_method, const char *uri,
-    const char *body, gsize length, char **user);
+PvSimLogin pv_sim_digest_check(PvSimDevice *device, const char *authorization,
+    const char *http_method, const char *uri, const char *body, gsize length, char **user);
 /* The value of WWW-Authenticate with a new nonce; g_free() */
 char *pv_sim_digest_challenge(PvSimDevice *device);
 

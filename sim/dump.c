@@ -74,7 +74,8 @@ dump_acl(JsonBuilder *builder, const PvSimDevice *device)
 			dump_string(builder, "user", entry->user);
 			dump_hex(builder, "hash", entry->hash, sizeof entry->hash);
 		} else {
-			g_autofree char *sid = g_base64_encode(g_bytes_get_data(entry->sid, NULL), g_bytes_get_size(entry->sid));
+			g_autofree char *sid = g_base64_encode(
+			    g_bytes_get_data(entry->sid, NULL), g_bytes_get_size(entry->sid));
 			dump_string(builder, "sid", sid);
 		}
 		dump_int(builder, "permission", entry->permission);
@@ -117,7 +118,8 @@ dump_certificates(JsonBuilder *builder, const PvSimDevice *device)
 		dump_x509(builder, certificate->x509);
 		dump_bool(builder, "trusted-root", certificate->trusted_root);
 		dump_bool(builder, "in-use",
-		    device->tls_certificate == (int)certificate->handle || device->tls.x509 == certificate->x509);
+		    device->tls_certificate == (int)certificate->handle ||
+			device->tls.x509 == certificate->x509);
 		dump_int(builder, "key", key != NULL ? (gint64)key->handle : -1);
 		json_builder_end_object(builder);
 	}
@@ -132,7 +134,10 @@ dump_keys(JsonBuilder *builder, const PvSimDevice *device)
 		const PvSimKey *key = device->keys->pdata[i];
 		gboolean used = FALSE;
 		for (guint j = 0; j < device->certificates->len; j++)
-			used = used || pv_sim_device_find_key_of(device, ((PvSimCertificate *)device->certificates->pdata[j])->x509) == key;
+			used =
+			    used ||
+			    pv_sim_device_find_key_of(device,
+				((PvSimCertificate *)device->certificates->pdata[j])->x509) == key;
 		g_autofree char *sum = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, key->der);
 		dump_begin_object(builder, NULL);
 		dump_int(builder, "handle", key->handle);
@@ -147,7 +152,8 @@ dump_keys(JsonBuilder *builder, const PvSimDevice *device)
 static void
 dump_tls(JsonBuilder *builder, PvSimDevice *device)
 {
-	const PvSimInstance *remote = pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
+	const PvSimInstance *remote =
+	    pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
 	dump_begin_object(builder, "tls");
 	dump_begin_object(builder, "active");
 	dump_bool(builder, "enabled", device->tls.enabled);
@@ -159,7 +165,8 @@ dump_tls(JsonBuilder *builder, PvSimDevice *device)
 	dump_begin_object(builder, "pending");
 	dump_bool(builder, "enabled", pv_sim_instance_get_bool(remote, "Enabled"));
 	dump_bool(builder, "mutual", pv_sim_instance_get_bool(remote, "MutualAuthentication"));
-	dump_bool(builder, "accept-non-secure", pv_sim_instance_get_bool(remote, "AcceptNonSecureConnections"));
+	dump_bool(builder, "accept-non-secure",
+	    pv_sim_instance_get_bool(remote, "AcceptNonSecureConnections"));
 	dump_int(builder, "certificate", device->tls_certificate);
 	json_builder_end_object(builder);
 	if (device->built_in_chain != NULL) {
@@ -178,19 +185,28 @@ dump_counters(JsonBuilder *builder, const PvSimDevice *device)
 		const char *name;
 		guint64 value;
 	} rows[] = {
-		{ "requests", counters->requests }, { "writes", counters->writes }, { "logins-ok", counters->logins_ok },
-		{ "logins-failed", counters->logins_failed }, { "locked", counters->locked },
-		{ "refused-while-locked", counters->refused_while_locked }, { "connections", counters->connections },
-		{ "tls-refused", counters->tls_refused }, { "commits", counters->commits }, { "restarts", counters->restarts },
-		{ "faults", counters->faults }, { "hellos", counters->hellos },
+		{ "requests", counters->requests },
+		{ "writes", counters->writes },
+		{ "logins-ok", counters->logins_ok },
+		{ "logins-failed", counters->logins_failed },
+		{ "locked", counters->locked },
+		{ "refused-while-locked", counters->refused_while_locked },
+		{ "connections", counters->connections },
+		{ "tls-refused", counters->tls_refused },
+		{ "commits", counters->commits },
+		{ "restarts", counters->restarts },
+		{ "faults", counters->faults },
+		{ "hellos", counters->hellos },
 	};
 	dump_begin_object(builder, "counters");
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
 		dump_int(builder, rows[i].name, (gint64)rows[i].value);
-	g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(counters->methods), (GCompareFunc)g_strcmp0);
+	g_autoptr(GList) names =
+	    g_list_sort(g_hash_table_get_keys(counters->methods), (GCompareFunc)g_strcmp0);
 	dump_begin_object(builder, "methods");
 	for (GList *name = names; name != NULL; name = name->next)
-		dump_int(builder, name->data, GPOINTER_TO_UINT(g_hash_table_lookup(counters->methods, name->data)));
+		dump_int(builder, name->data,
+		    GPOINTER_TO_UINT(g_hash_table_lookup(counters->methods, name->data)));
 	json_builder_end_object(builder);
 	json_builder_end_object(builder);
 }
@@ -203,10 +219,14 @@ dump_trace(JsonBuilder *builder, const PvSimDevice *device)
 		const PvSimTrace *trace = item->data;
 		/* a read of a class is "Get AMT_X", a call is "AMT_X.Method": what people search for */
 		g_auto(GStrv) parts = g_strsplit(trace->method, ".", 2);
-		static const char *const operations[] = { "Get", "Put", "Create", "Delete", "Enumerate", "Pull", "Release", NULL };
-		gboolean operation = g_strv_length(parts) == 2 && g_strv_contains(operations, parts[1]);
-		g_autofree char *method = operation ? g_strdup_printf("%s %s", parts[1], parts[0]) : g_strdup(trace->method);
-		g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(trace->time_usec / G_USEC_PER_SEC);
+		static const char *const operations[] = { "Get", "Put", "Create", "Delete",
+			"Enumerate", "Pull", "Release", NULL };
+		gboolean operation =
+		    g_strv_length(parts) == 2 && g_strv_contains(operations, parts[1]);
+		g_autofree char *method = operation ? g_strdup_printf("%s %s", parts[1], parts[0])
+						    : g_strdup(trace->method);
+		g_autoptr(GDateTime) utc =
+		    g_date_time_new_from_unix_utc(trace->time_usec / G_USEC_PER_SEC);
 		g_autofree char *time = g_date_time_format_iso8601(utc);
 		dump_begin_object(builder, NULL);
 		dump_string(builder, "method", method);
@@ -261,8 +281,10 @@ dump_bags(JsonBuilder *builder, const PvSimDevice *device)
 		dump_begin_object(builder, key->data);
 		for (guint i = 0; i < bag->values->len; i++) {
 			const PvSimValue *value = bag->values->pdata[i];
-			gboolean first = i == 0 || !dump_same_name(bag->values->pdata[i - 1], value);
-			gboolean more = i + 1 < bag->values->len && dump_same_name(bag->values->pdata[i + 1], value);
+			gboolean first =
+			    i == 0 || !dump_same_name(bag->values->pdata[i - 1], value);
+			gboolean more = i + 1 < bag->values->len &&
+					dump_same_name(bag->values->pdata[i + 1], value);
 			if (first && more)
 				dump_begin_array(builder, value->name);
 			if (first && !more)
@@ -282,13 +304,16 @@ dump_kerberos(JsonBuilder *builder, const PvSimDevice *device)
 {
 	static const struct {
 		const char *member, *property;
-	} rows[] = { { "realm", "RealmName" }, { "passphrase", "Passphrase" }, { "master-key", "MasterKey" }, { "salt", "Salt" },
-		{ "iteration-count", "IterationCount" }, { "key-version", "KeyVersion" }, { "clock-tolerance", "MaximumClockTolerance" } };
+	} rows[] = { { "realm", "RealmName" }, { "passphrase", "Passphrase" },
+		{ "master-key", "MasterKey" }, { "salt", "Salt" },
+		{ "iteration-count", "IterationCount" }, { "key-version", "KeyVersion" },
+		{ "clock-tolerance", "MaximumClockTolerance" } };
 	const PvSimInstance *bag = pv_sim_device_find_bag(device, "AMT_KerberosSettingData", NULL);
 	dump_begin_object(builder, "kerberos");
 	dump_bool(builder, "enabled", bag != NULL && pv_sim_instance_get_bool(bag, "KrbEnabled"));
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-		dump_string(builder, rows[i].member, bag != NULL ? pv_sim_instance_get(bag, rows[i].property) : NULL);
+		dump_string(builder, rows[i].member,
+		    bag != NULL ? pv_sim_instance_get(bag, rows[i].property) : NULL);
 	dump_bool(builder, "credential-cache", device->credential_cache);
 	json_builder_end_object(builder);
 }

@@ -31,7 +31,8 @@ fleet_raise_limit(void)
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit); /* if it stays low, opening a port says so */
+		(void)setrlimit(
+		    RLIMIT_NOFILE, &limit); /* if it stays low, opening a port says so */
 	}
 }
 
@@ -57,10 +58,12 @@ fleet_load_roots(const char *path, GPtrArray *roots, GError **error)
 	BIO *file = BIO_new_file(path, "r");
 	X509 *x509 = NULL;
 	if (file == NULL) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "read roots %s: cannot open the file", path);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+		    "read roots %s: cannot open the file", path);
 		return FALSE;
 	}
-	while (roots->len < FLEET_ROOTS_MAX && (x509 = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL) {
+	while (roots->len < FLEET_ROOTS_MAX &&
+	       (x509 = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL) {
 		PvSimRoot *root = fleet_make_root(x509);
 		X509_free(x509);
 		if (root != NULL)
@@ -69,7 +72,8 @@ fleet_load_roots(const char *path, GPtrArray *roots, GError **error)
 	BIO_free(file);
 	if (roots->len > 0)
 		return TRUE;
-	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "read roots %s: the file holds no PEM certificate", path);
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+	    "read roots %s: the file holds no PEM certificate", path);
 	return FALSE;
 }
 
@@ -83,7 +87,8 @@ fleet_make_uuid(const char *seed, guint index, guint8 uuid[PV_SIM_UUID_BYTES])
 	g_checksum_update(sum, (const guchar *)text, -1);
 	g_checksum_get_digest(sum, hash, &length);
 	memcpy(uuid, hash, PV_SIM_UUID_BYTES);
-	uuid[7] = (uuid[7] & 0x0F) | 0x40; /* version 4: the third field's high byte comes last on the wire */
+	uuid[7] = (uuid[7] & 0x0F) |
+		  0x40; /* version 4: the third field's high byte comes last on the wire */
 	uuid[8] = (uuid[8] & 0x3F) | 0x80;
 }
 
@@ -97,7 +102,8 @@ fleet_read_uuid(const char *text, guint8 uuid[PV_SIM_UUID_BYTES])
 	for (const char *c = text; *c != '\0'; c++) {
 		if (*c == '-')
 			continue;
-		uuid[order[at++]] = (guint8)(g_ascii_xdigit_value(c[0]) << 4 | g_ascii_xdigit_value(c[1]));
+		uuid[order[at++]] =
+		    (guint8)(g_ascii_xdigit_value(c[0]) << 4 | g_ascii_xdigit_value(c[1]));
 		c++;
 	}
 	return TRUE;
@@ -123,21 +129,28 @@ typedef struct {
 static const char *
 fleet_string(JsonObject *object, const char *name)
 {
-	return object != NULL ? json_object_get_string_member_with_default(object, name, NULL) : NULL;
+	return object != NULL ? json_object_get_string_member_with_default(object, name, NULL)
+			      : NULL;
 }
 
 static gboolean
 fleet_apply_set(PvSimSwitches *switches, JsonObject *object, GError **error)
 {
-	JsonObject *set = object != NULL && json_object_has_member(object, "set") ? json_object_get_object_member(object, "set") : NULL;
+	JsonObject *set = object != NULL && json_object_has_member(object, "set")
+			      ? json_object_get_object_member(object, "set")
+			      : NULL;
 	g_autoptr(GList) names = set != NULL ? json_object_get_members(set) : NULL;
 	for (GList *name = names; name != NULL; name = name->next) {
 		JsonNode *node = json_object_get_member(set, name->data);
-		JsonArray *several = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL; /* faults */
+		JsonArray *several =
+		    JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL; /* faults */
 		guint count = several != NULL ? json_array_get_length(several) : 1;
 		for (guint i = 0; i < count; i++) {
-			const char *value = several != NULL ? json_array_get_string_element(several, i) : json_node_get_string(node);
-			g_autofree char *assignment = g_strdup_printf("%s=%s", (const char *)name->data, value != NULL ? value : "");
+			const char *value = several != NULL
+						? json_array_get_string_element(several, i)
+						: json_node_get_string(node);
+			g_autofree char *assignment = g_strdup_printf(
+			    "%s=%s", (const char *)name->data, value != NULL ? value : "");
 			if (!pv_sim_switches_set(switches, assignment, error))
 				return FALSE;
 		}
@@ -155,7 +168,8 @@ fleet_parse_state(const char *text, PvSimState *state, GError **error)
 			return TRUE;
 		}
 	}
-	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "state is pre, in or post, not '%s'", text);
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+	    "state is pre, in or post, not '%s'", text);
 	return FALSE;
 }
 
@@ -165,43 +179,56 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 {
 	const PvSimFleetOptions *options = build->options;
 	guint index = build->fleet->devices->len;
-	guint generations = options->personalities != NULL ? g_strv_length(options->personalities) : 0;
+	guint generations =
+	    options->personalities != NULL ? g_strv_length(options->personalities) : 0;
 	const char *generation = fleet_string(object, "personality");
 	if (generation == NULL)
 		generation = generations > 0 ? options->personalities[index % generations] : "16.1";
 	const PvSimPersonality *personality = pv_sim_personality_find(generation);
 	if (personality == NULL) {
 		g_autofree char *known = pv_sim_personality_names();
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "no personality '%s': there are %s", generation, known);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "no personality '%s': there are %s", generation, known);
 		return FALSE;
 	}
 
 	g_autoptr(PvSimSwitches) switches = pv_sim_personality_switches(personality);
 	g_autofree char *suffix = g_strconcat("dhcp-suffix=", options->suffix, NULL);
 	PvSimState state = options->state;
-	if (!pv_sim_switches_set(switches, suffix, error) || !fleet_set_all(switches, options->assignments, error) ||
+	if (!pv_sim_switches_set(switches, suffix, error) ||
+	    !fleet_set_all(switches, options->assignments, error) ||
 	    !fleet_apply_set(switches, object, error) ||
-	    (fleet_string(object, "state") != NULL && !fleet_parse_state(fleet_string(object, "state"), &state, error)))
+	    (fleet_string(object, "state") != NULL &&
+		!fleet_parse_state(fleet_string(object, "state"), &state, error)))
 		return FALSE;
 
 	struct in_addr address = { htonl(build->base + index) };
 	char address_text[INET_ADDRSTRLEN];
 	inet_ntop(AF_INET, &address, address_text, sizeof address_text);
 	const char *given_name = fleet_string(object, "name");
-	g_autofree char *name = given_name != NULL ? g_strdup(given_name) : g_strdup_printf("pc-%04u", index + 1);
+	g_autofree char *name =
+	    given_name != NULL ? g_strdup(given_name) : g_strdup_printf("pc-%04u", index + 1);
 	g_autofree char *made_fqdn = g_strdup_printf("%s.%s", name, options->suffix);
 	const char *fqdn = fleet_string(object, "fqdn");
 	const char *own_address = fleet_string(object, "address");
 	guint8 uuid[PV_SIM_UUID_BYTES];
 	fleet_make_uuid(options->seed, index, uuid);
-	if (fleet_string(object, "uuid") != NULL && !fleet_read_uuid(fleet_string(object, "uuid"), uuid)) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "device %s: '%s' is no UUID", name, fleet_string(object, "uuid"));
+	if (fleet_string(object, "uuid") != NULL &&
+	    !fleet_read_uuid(fleet_string(object, "uuid"), uuid)) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "device %s: '%s' is no UUID", name, fleet_string(object, "uuid"));
 		return FALSE;
 	}
 	const PvSimDeviceConfig config = {
-		.index = index, .name = name, .fqdn = fqdn != NULL ? fqdn : made_fqdn,
-		.address = own_address != NULL ? own_address : address_text, .uuid = uuid, .personality = personality,
-		.keys = build->fleet->keys, .switches = switches, .roots = build->roots,
+		.index = index,
+		.name = name,
+		.fqdn = fqdn != NULL ? fqdn : made_fqdn,
+		.address = own_address != NULL ? own_address : address_text,
+		.uuid = uuid,
+		.personality = personality,
+		.keys = build->fleet->keys,
+		.switches = switches,
+		.roots = build->roots,
 	};
 	PvSimDevice *device = pv_sim_device_new(&config);
 	g_ptr_array_add(build->fleet->devices, device);
@@ -215,35 +242,43 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 static gboolean
 fleet_add_file(FleetBuild *build, const char *path, GError **error)
 {
-	static const char *const known[] = { "name", "fqdn", "address", "uuid", "personality", "state", "set", NULL };
+	static const char *const known[] = { "name", "fqdn", "address", "uuid", "personality",
+		"state", "set", NULL };
 	g_autoptr(JsonParser) parser = json_parser_new_immutable();
 	if (!json_parser_load_from_file(parser, path, error)) {
 		g_prefix_error(error, "read fleet %s: ", path);
 		return FALSE;
 	}
 	JsonNode *root = json_parser_get_root(parser);
-	JsonObject *top = root != NULL && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
+	JsonObject *top =
+	    root != NULL && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
 	JsonNode *list = top != NULL ? json_object_get_member(top, "devices") : NULL;
 	if (list == NULL || !JSON_NODE_HOLDS_ARRAY(list)) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "read fleet %s: expected {\"devices\": [ ... ]}", path);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+		    "read fleet %s: expected {\"devices\": [ ... ]}", path);
 		return FALSE;
 	}
 	JsonArray *devices = json_node_get_array(list);
 	for (guint i = 0; i < json_array_get_length(devices); i++) {
 		JsonNode *node = json_array_get_element(devices, i);
-		JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+		JsonObject *object =
+		    JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 		g_autoptr(GList) members = object != NULL ? json_object_get_members(object) : NULL;
 		for (GList *member = members; member != NULL; member = member->next) {
 			JsonNode *value = json_object_get_member(object, member->data);
-			gboolean right = strcmp(member->data, "set") == 0 ? JSON_NODE_HOLDS_OBJECT(value) : JSON_NODE_HOLDS_VALUE(value);
+			gboolean right = strcmp(member->data, "set") == 0
+					     ? JSON_NODE_HOLDS_OBJECT(value)
+					     : JSON_NODE_HOLDS_VALUE(value);
 			if (!g_strv_contains(known, member->data) || !right) {
-				g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "read fleet %s: devices[%u]: unknown or wrong member '%s'",
+				g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+				    "read fleet %s: devices[%u]: unknown or wrong member '%s'",
 				    path, i, (const char *)member->data);
 				return FALSE;
 			}
 		}
 		if (object == NULL) {
-			g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "read fleet %s: devices[%u] is no object", path, i);
+			g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+			    "read fleet %s: devices[%u] is no object", path, i);
 			return FALSE;
 		}
 		if (!fleet_add(build, object, error)) {
@@ -259,11 +294,13 @@ pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 {
 	struct in_addr base;
 	if (inet_pton(AF_INET, options->base, &base) != 1 || (ntohl(base.s_addr) >> 24) != 127) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "--base takes a loopback address such as 127.50.0.1, not '%s'", options->base);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "--base takes a loopback address such as 127.50.0.1, not '%s'", options->base);
 		return NULL;
 	}
 	if (options->devices == 0 || options->devices > FLEET_MAX) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "--devices takes 1 to %u", FLEET_MAX);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "--devices takes 1 to %u", FLEET_MAX);
 		return NULL;
 	}
 	fleet_raise_limit();
@@ -276,7 +313,8 @@ pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 		return NULL;
 	FleetBuild build = { options, fleet, roots, ntohl(base.s_addr) };
 	if (options->fleet_file != NULL)
-		return fleet_add_file(&build, options->fleet_file, error) ? g_steal_pointer(&fleet) : NULL;
+		return fleet_add_file(&build, options->fleet_file, error) ? g_steal_pointer(&fleet)
+									  : NULL;
 	for (guint i = 0; i < options->devices; i++) {
 		if (!fleet_add(&build, NULL, error))
 			return NULL;
@@ -300,7 +338,8 @@ pv_sim_fleet_find(const PvSimFleet *fleet, const char *name)
 {
 	for (guint i = 0; i < fleet->devices->len; i++) {
 		PvSimDevice *device = fleet->devices->pdata[i];
-		if (strcmp(device->name, name) == 0 || strcmp(device->fqdn, name) == 0 || strcmp(device->address, name) == 0 ||
+		if (strcmp(device->name, name) == 0 || strcmp(device->fqdn, name) == 0 ||
+		    strcmp(device->address, name) == 0 ||
 		    g_ascii_strcasecmp(device->uuid_text, name) == 0)
 			return device;
 	}
@@ -314,7 +353,8 @@ pv_sim_fleet_write_csv(const PvSimFleet *fleet, const char *path, GError **error
 	for (guint i = 0; i < fleet->devices->len; i++) {
 		const PvSimDevice *device = fleet->devices->pdata[i];
 		g_autofree char *mac = g_strdelimit(g_strdup(device->mac), "-", ':');
-		g_string_append_printf(csv, "%s,%s,%s,%s\n", device->name, device->fqdn, device->uuid_text, mac);
+		g_string_append_printf(
+		    csv, "%s,%s,%s,%s\n", device->name, device->fqdn, device->uuid_text, mac);
 	}
 	return g_file_set_contents(path, csv->str, (gssize)csv->len, error);
 }

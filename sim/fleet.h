@@ -8,14 +8,14 @@ G_BEGIN_DECLS
 
 /* What `provost-sim run` was asked for */
 typedef struct {
-	guint devices;              /* ignored with a fleet file */
-	char *base;                 /* address of the first device */
-	char *fleet_file;           /* NULL: none */
-	char **personalities;       /* in turn; NULL: 16.1 */
+	guint devices; /* ignored with a fleet file */
+	char *base; /* address of the first device */
+	char *fleet_file; /* NULL: none */
+	char **personalities; /* in turn; NULL: 16.1 */
 	char *suffix;
 	char *seed;
-	char *roots_file;           /* NULL: no root is known, no provisioning certificate fits */
-	char **assignments;         /* switches; NULL: none */
+	char *roots_file; /* NULL: no root is known, no provisioning certificate fits */
+	char **assignments; /* switches; NULL: none */
 	PvSimState state;
 } PvSimFleetOptions;
 
@@ -32,6 +32,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimFleet, pv_sim_fleet_free)
 /* By name, FQDN, address or UUID; NULL: none */
 PvSimDevice *pv_sim_fleet_find(const PvSimFleet *fleet, const char *name);
 /* Rows for `provost import`: short name, FQDN, UUID, MAC */
-gboolean pv_sim_fleet_write_csv(const PvSimFleet *fleet, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean pv_sim_fleet_write_csv(
+    const PvSimFleet *fleet, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -5,9 +5,9 @@
 
 #define HELLO_VERSION 3
 #define HELLO_SHA256 2
-#define HELLO_EACH_MINUTE 5   /* packets a minute apart */
-#define HELLO_EACH_FIVE 12    /* then five minutes apart, for an hour */
-#define HELLO_EACH_HOUR 23    /* then an hour apart */
+#define HELLO_EACH_MINUTE 5 /* packets a minute apart */
+#define HELLO_EACH_FIVE 12 /* then five minutes apart, for an hour */
+#define HELLO_EACH_HOUR 23 /* then an hour apart */
 
 static void
 hello_append_le(GByteArray *packet, guint32 value, guint bytes)

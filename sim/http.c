@@ -27,7 +27,8 @@ static gssize
 http_find_line(const GByteArray *buffer, gsize from)
 {
 	const char *start = (const char *)buffer->data + from;
-	const char *found = buffer->len > from ? g_strstr_len(start, (gssize)(buffer->len - from), "\r\n") : NULL;
+	const char *found =
+	    buffer->len > from ? g_strstr_len(start, (gssize)(buffer->len - from), "\r\n") : NULL;
 	return found != NULL ? (gssize)(from + (gsize)(found - start)) : -1;
 }
 
@@ -39,10 +40,12 @@ http_parse_chunks(const GByteArray *buffer, gsize *at, GByteArray *body)
 		gssize line = http_find_line(buffer, *at);
 		if (line < 0)
 			return buffer->len - *at > 64 ? PV_SIM_HTTP_BAD : PV_SIM_HTTP_MORE;
-		g_autofree char *text = g_strndup((const char *)buffer->data + *at, (gsize)line - *at);
+		g_autofree char *text =
+		    g_strndup((const char *)buffer->data + *at, (gsize)line - *at);
 		guint64 size = 0;
 		g_strdelimit(text, ";", '\0');
-		if (!g_ascii_string_to_unsigned(g_strstrip(text), 16, 0, PV_SIM_HTTP_BODY_MAX, &size, NULL) ||
+		if (!g_ascii_string_to_unsigned(
+			g_strstrip(text), 16, 0, PV_SIM_HTTP_BODY_MAX, &size, NULL) ||
 		    body->len + size > PV_SIM_HTTP_BODY_MAX)
 			return PV_SIM_HTTP_BAD;
 		gsize data = (gsize)line + 2;
@@ -61,7 +64,8 @@ static gboolean
 http_parse_start(PvSimHttpRequest *request, const char *line)
 {
 	g_auto(GStrv) parts = g_strsplit(line, " ", 4);
-	if (g_strv_length(parts) != 3 || *parts[0] == '\0' || *parts[1] != '/' || !g_str_has_prefix(parts[2], "HTTP/1."))
+	if (g_strv_length(parts) != 3 || *parts[0] == '\0' || *parts[1] != '/' ||
+	    !g_str_has_prefix(parts[2], "HTTP/1."))
 		return FALSE;
 	request->method = g_strdup(parts[0]);
 	request->path = g_strdup(parts[1]);
@@ -97,7 +101,9 @@ http_parse_header(PvSimHttpRequest *request, char *line, gsize *length, gboolean
 PvSimHttpResult
 pv_sim_http_parse(GByteArray *buffer, PvSimHttpRequest **result)
 {
-	const char *end = buffer->len > 0 ? g_strstr_len((const char *)buffer->data, buffer->len, "\r\n\r\n") : NULL;
+	const char *end = buffer->len > 0
+			      ? g_strstr_len((const char *)buffer->data, buffer->len, "\r\n\r\n")
+			      : NULL;
 	if (end == NULL)
 		return buffer->len > PV_SIM_HTTP_HEAD_MAX ? PV_SIM_HTTP_BAD : PV_SIM_HTTP_MORE;
 
@@ -163,7 +169,8 @@ http_reason(guint status)
 static void
 http_append_server(GByteArray *out, const PvSimDevice *device)
 {
-	http_append(out, "Server: Intel(R) Active Management Technology %s\r\n", device->personality->server);
+	http_append(out, "Server: Intel(R) Active Management Technology %s\r\n",
+	    device->personality->server);
 }
 
 static void
@@ -171,11 +178,13 @@ http_append_date(GByteArray *out, const PvSimDevice *device)
 {
 	g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(pv_sim_device_time(device));
 	static const char *const days[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
-	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
+		"Aug", "Sep", "Oct", "Nov", "Dec" };
 	if (now == NULL)
 		return; /* a clock beyond the calendar */
-	http_append(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[g_date_time_get_day_of_week(now) - 1],
-	    g_date_time_get_day_of_month(now), months[g_date_time_get_month(now) - 1], g_date_time_get_year(now),
+	http_append(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+	    days[g_date_time_get_day_of_week(now) - 1], g_date_time_get_day_of_month(now),
+	    months[g_date_time_get_month(now) - 1], g_date_time_get_year(now),
 	    g_date_time_get_hour(now), g_date_time_get_minute(now), g_date_time_get_second(now));
 }
 
@@ -201,24 +210,28 @@ http_append_chunks(GByteArray *out, const PvSimDevice *device, const GString *bo
 }
 
 void
-pv_sim_http_answer_soap(GByteArray *out, const PvSimDevice *device, guint status, const GString *body)
+pv_sim_http_answer_soap(
+    GByteArray *out, const PvSimDevice *device, guint status, const GString *body)
 {
 	http_append(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
 	http_append_date(out, device);
 	http_append_server(out, device);
-	http_append(out, "X-Frame-Options: DENY\r\nContent-Type: application/soap+xml; charset=UTF-8\r\nTransfer-Encoding: chunked\r\n%s\r\n",
+	http_append(out,
+	    "X-Frame-Options: DENY\r\nContent-Type: application/soap+xml; charset=UTF-8\r\nTransfer-Encoding: chunked\r\n%s\r\n",
 	    status != 200 ? "Connection: close\r\n" : "");
 	http_append_chunks(out, device, body);
 }
 
 void
-pv_sim_http_answer_html(GByteArray *out, const PvSimDevice *device, guint status, const char *html, gboolean close)
+pv_sim_http_answer_html(
+    GByteArray *out, const PvSimDevice *device, guint status, const char *html, gboolean close)
 {
 	http_append(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
 	http_append_date(out, device);
 	http_append_server(out, device);
-	http_append(out, "X-Frame-Options: DENY\r\nContent-Type: text/html\r\nContent-Length: %zu\r\n%s\r\n%s", strlen(html),
-	    close ? "Connection: close\r\n" : "", html);
+	http_append(out,
+	    "X-Frame-Options: DENY\r\nContent-Type: text/html\r\nContent-Length: %zu\r\n%s\r\n%s",
+	    strlen(html), close ? "Connection: close\r\n" : "", html);
 }
 
 void
@@ -227,7 +240,9 @@ pv_sim_http_answer_challenge(GByteArray *out, const PvSimDevice *device, const c
 	static const char page[] =
 	    "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management Technology</title></head>\n"
 	    "<body><h2>Log on failed. Incorrect user name or password, or user account temporarily locked.</h2></body></html>\n";
-	http_append(out, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s\r\nContent-Type: text/html\r\n", challenge);
+	http_append(out,
+	    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s\r\nContent-Type: text/html\r\n",
+	    challenge);
 	http_append_server(out, device);
 	http_append(out, "Content-Length: %zu\r\n%s\r\n%s", strlen(page),
 	    device->switches->close_after_401 ? "Connection: close\r\n" : "", page);

@@ -14,7 +14,7 @@ typedef struct {
 	char *method;
 	char *path;
 	char *authorization; /* NULL: none */
-	gboolean close;      /* the client wants the connection closed */
+	gboolean close; /* the client wants the connection closed */
 	GByteArray *body;
 } PvSimHttpRequest;
 
@@ -26,8 +26,11 @@ void pv_sim_http_request_free(PvSimHttpRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimHttpRequest, pv_sim_http_request_free)
 
 /* Appends a whole answer. @soap: a SOAP body, in chunks; else HTML with a length. */
-void pv_sim_http_answer_soap(GByteArray *out, const PvSimDevice *device, guint status, const GString *body);
-void pv_sim_http_answer_html(GByteArray *out, const PvSimDevice *device, guint status, const char *html, gboolean close);
-void pv_sim_http_answer_challenge(GByteArray *out, const PvSimDevice *device, const char *challenge);
+void pv_sim_http_answer_soap(
+    GByteArray *out, const PvSimDevice *device, guint status, const GString *body);
+void pv_sim_http_answer_html(
+    GByteArray *out, const PvSimDevice *device, guint status, const char *html, gboolean close);
+void pv_sim_http_answer_challenge(
+    GByteArray *out, const PvSimDevice *device, const char *challenge);
 
 G_END_DECLS

@@ -48,7 +48,8 @@ instance_values_dup(const GPtrArray *values)
 	GPtrArray *copy = instance_values_new();
 	for (guint i = 0; i < values->len; i++) {
 		const PvSimValue *value = values->pdata[i];
-		g_ptr_array_add(copy, instance_value_new(value->name, value->text, pv_sim_epr_dup(value->epr)));
+		g_ptr_array_add(
+		    copy, instance_value_new(value->name, value->text, pv_sim_epr_dup(value->epr)));
 	}
 	return copy;
 }
@@ -192,7 +193,8 @@ pv_sim_instance_add_uint(PvSimInstance *instance, const char *name, guint32 valu
 }
 
 void
-pv_sim_instance_add_bytes(PvSimInstance *instance, const char *name, gconstpointer data, gsize length)
+pv_sim_instance_add_bytes(
+    PvSimInstance *instance, const char *name, gconstpointer data, gsize length)
 {
 	g_autofree char *text = g_base64_encode(data, length);
 	pv_sim_instance_add(instance, name, text);
@@ -231,7 +233,8 @@ pv_sim_instance_sort(PvSimInstance *instance)
 	for (guint i = 1; i < values->len; i++) {
 		PvSimValue *value = values->pdata[i];
 		guint j = i;
-		for (; j > 0 && strcmp(((PvSimValue *)values->pdata[j - 1])->name, value->name) > 0; j--)
+		for (; j > 0 && strcmp(((PvSimValue *)values->pdata[j - 1])->name, value->name) > 0;
+		     j--)
 			values->pdata[j] = values->pdata[j - 1];
 		values->pdata[j] = value;
 	}

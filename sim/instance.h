@@ -14,14 +14,14 @@ typedef struct {
 /* A property, parameter or selector: text, or a reference */
 typedef struct {
 	char *name; /* owned */
-	char *text;       /* NULL: a reference */
-	PvSimEpr *epr;    /* NULL: text */
+	char *text; /* NULL: a reference */
+	PvSimEpr *epr; /* NULL: text */
 } PvSimValue;
 
 /* An ordered list of values; an array is the same name several times */
 typedef struct {
 	char *class_name; /* owned */
-	GPtrArray *values;      /* of PvSimValue */
+	GPtrArray *values; /* of PvSimValue */
 } PvSimInstance;
 
 PvSimEpr *pv_sim_epr_new(const char *class_name);
@@ -39,7 +39,8 @@ PvSimInstance *pv_sim_instance_dup(const PvSimInstance *instance);
 void pv_sim_instance_free(PvSimInstance *instance);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimInstance, pv_sim_instance_free)
 
-const char *pv_sim_instance_get(const PvSimInstance *instance, const char *name); /* first text; NULL: none */
+const char *pv_sim_instance_get(
+    const PvSimInstance *instance, const char *name); /* first text; NULL: none */
 const PvSimEpr *pv_sim_instance_get_epr(const PvSimInstance *instance, const char *name);
 gboolean pv_sim_instance_has(const PvSimInstance *instance, const char *name);
 gboolean pv_sim_instance_get_bool(const PvSimInstance *instance, const char *name);
@@ -49,9 +50,11 @@ GBytes *pv_sim_instance_get_bytes(const PvSimInstance *instance, const char *nam
 
 void pv_sim_instance_add(PvSimInstance *instance, const char *name, const char *text);
 void pv_sim_instance_add_uint(PvSimInstance *instance, const char *name, guint32 value);
-void pv_sim_instance_add_bytes(PvSimInstance *instance, const char *name, gconstpointer data, gsize length);
+void pv_sim_instance_add_bytes(
+    PvSimInstance *instance, const char *name, gconstpointer data, gsize length);
 void pv_sim_instance_take_epr(PvSimInstance *instance, const char *name, PvSimEpr *epr);
-void pv_sim_instance_set(PvSimInstance *instance, const char *name, const char *text); /* NULL removes */
+void pv_sim_instance_set(
+    PvSimInstance *instance, const char *name, const char *text); /* NULL removes */
 void pv_sim_instance_remove(PvSimInstance *instance, const char *name);
 /* In ASCII order of the names, as firmware returns properties; values of an array keep theirs */
 void pv_sim_instance_sort(PvSimInstance *instance);

@@ -11,12 +11,12 @@
 struct PvSimKeys {
 	GThread *thread;
 	GMutex lock;
-	GCond more;        /* a prime came, or one is wanted, or the end */
+	GCond more; /* a prime came, or one is wanted, or the end */
 	GPtrArray *primes; /* of BIGNUM; protected by lock */
-	guint next_high;   /* the next pair, next_low < next_high; protected by lock */
+	guint next_high; /* the next pair, next_low < next_high; protected by lock */
 	guint next_low;
-	guint wanted;      /* primes; protected by lock */
-	gboolean stop;     /* protected by lock */
+	guint wanted; /* primes; protected by lock */
+	gboolean stop; /* protected by lock */
 };
 
 /* NULL when p-1 is a multiple of the exponent: one time in 65537 */
@@ -24,7 +24,8 @@ static BIGNUM *
 keys_make_prime(void)
 {
 	BIGNUM *prime = BN_new();
-	gboolean made = prime != NULL && BN_generate_prime_ex(prime, KEYS_PRIME_BITS, 0, NULL, NULL, NULL);
+	gboolean made =
+	    prime != NULL && BN_generate_prime_ex(prime, KEYS_PRIME_BITS, 0, NULL, NULL, NULL);
 	if (!made || BN_mod_word(prime, KEYS_EXPONENT) == 1) {
 		BN_free(prime);
 		return NULL;
@@ -122,10 +123,12 @@ keys_combine(const BIGNUM *one, const BIGNUM *other)
 	BIGNUM *dp = BN_CTX_get(context);
 	BIGNUM *dq = BN_CTX_get(context);
 	BIGNUM *inverse = BN_CTX_get(context);
-	gboolean good = inverse != NULL && BN_set_word(e, KEYS_EXPONENT) && BN_mul(n, p, q, context) &&
-	    BN_sub(p1, p, BN_value_one()) && BN_sub(q1, q, BN_value_one()) && BN_mul(phi, p1, q1, context) &&
-	    BN_mod_inverse(d, e, phi, context) != NULL && BN_mod(dp, d, p1, context) && BN_mod(dq, d, q1, context) &&
-	    BN_mod_inverse(inverse, q, p, context) != NULL;
+	gboolean good = inverse != NULL && BN_set_word(e, KEYS_EXPONENT) &&
+			BN_mul(n, p, q, context) && BN_sub(p1, p, BN_value_one()) &&
+			BN_sub(q1, q, BN_value_one()) && BN_mul(phi, p1, q1, context) &&
+			BN_mod_inverse(d, e, phi, context) != NULL && BN_mod(dp, d, p1, context) &&
+			BN_mod(dq, d, q1, context) &&
+			BN_mod_inverse(inverse, q, p, context) != NULL;
 
 	EVP_PKEY *key = NULL;
 	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();

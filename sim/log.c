@@ -15,7 +15,8 @@ pv_sim_log_new(const char *path, GError **error)
 {
 	FILE *file = path != NULL ? fopen(path, "ae") : NULL;
 	if (path != NULL && file == NULL) {
-		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "open log %s: %s", path, g_strerror(errno));
+		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "open log %s: %s",
+		    path, g_strerror(errno));
 		return NULL;
 	}
 	PvSimLog *log = g_new0(PvSimLog, 1);
@@ -44,14 +45,16 @@ pv_sim_log_write(PvSimLog *log, const char *device, const char *format, ...)
 	va_start(arguments, format);
 	g_autofree char *text = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
-	for (char *c = text; *c != '\0'; c++) { /* names come from clients: one event stays one line */
+	for (char *c = text; *c != '\0';
+	     c++) { /* names come from clients: one event stays one line */
 		if (g_ascii_iscntrl(*c))
 			*c = ' ';
 	}
 	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
 	g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S");
 	g_mutex_lock(&log->lock);
-	fprintf(log->file, "%s.%03dZ %s %s\n", time, g_date_time_get_microsecond(now) / 1000, device, text);
+	fprintf(log->file, "%s.%03dZ %s %s\n", time, g_date_time_get_microsecond(now) / 1000,
+	    device, text);
 	fflush(log->file);
 	g_mutex_unlock(&log->lock);
 }

@@ -11,7 +11,7 @@
 
 struct PvSimTimer {
 	gint64 due_usec; /* monotonic */
-	guint64 number;  /* tells apart what is due at the same time */
+	guint64 number; /* tells apart what is due at the same time */
 	void (*function)(gpointer data);
 	gpointer data;
 };
@@ -24,15 +24,15 @@ typedef struct {
 
 struct PvSimLoop {
 	int epoll;
-	int wake;           /* eventfd: a call waits */
+	int wake; /* eventfd: a call waits */
 	GThread *thread;
-	GTree *timers;      /* of PvSimTimer by time; the thread's own */
+	GTree *timers; /* of PvSimTimer by time; the thread's own */
 	guint64 next_timer;
 	GPtrArray *garbage; /* of removed PvSimSource; the thread's own */
 	GMutex lock;
 	GCond done;
-	GQueue calls;       /* of LoopCall, each owned by its caller; protected by lock */
-	gboolean stop;      /* protected by lock */
+	GQueue calls; /* of LoopCall, each owned by its caller; protected by lock */
+	gboolean stop; /* protected by lock */
 };
 
 static int
@@ -85,10 +85,12 @@ static void
 loop_run_timers(PvSimLoop *loop)
 {
 	gint64 now = g_get_monotonic_time();
-	for (PvSimTimer *timer = loop_first_timer(loop); timer != NULL && timer->due_usec <= now; timer = loop_first_timer(loop)) {
+	for (PvSimTimer *timer = loop_first_timer(loop); timer != NULL && timer->due_usec <= now;
+	     timer = loop_first_timer(loop)) {
 		void (*function)(gpointer) = timer->function;
 		gpointer data = timer->data;
-		g_tree_remove(loop->timers, timer); /* frees it: the owner forgets it in the function */
+		g_tree_remove(
+		    loop->timers, timer); /* frees it: the owner forgets it in the function */
 		function(data);
 	}
 }
@@ -97,7 +99,8 @@ static gboolean
 loop_run_calls(PvSimLoop *loop)
 {
 	g_mutex_lock(&loop->lock);
-	for (LoopCall *call = g_queue_pop_head(&loop->calls); call != NULL; call = g_queue_pop_head(&loop->calls)) {
+	for (LoopCall *call = g_queue_pop_head(&loop->calls); call != NULL;
+	     call = g_queue_pop_head(&loop->calls)) {
 		g_mutex_unlock(&loop->lock);
 		call->function(call->data);
 		g_mutex_lock(&loop->lock);
@@ -131,7 +134,8 @@ loop_run(gpointer data)
 			PvSimSource *source = events[i].data.ptr;
 			guint64 ignored = 0;
 			if (source == NULL)
-				(void)!read(loop->wake, &ignored, sizeof ignored); /* only clears the event */
+				(void)!read(loop->wake, &ignored,
+				    sizeof ignored); /* only clears the event */
 			else if (!source->removed)
 				source->ready(source, events[i].events);
 		}
@@ -154,8 +158,10 @@ pv_sim_loop_new(const char *name, GError **error)
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
-	if (loop->epoll < 0 || loop->wake < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) != 0) {
-		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "make event loop: %s", g_strerror(errno));
+	if (loop->epoll < 0 || loop->wake < 0 ||
+	    epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) != 0) {
+		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "make event loop: %s",
+		    g_strerror(errno));
 		pv_sim_loop_free(loop);
 		return NULL;
 	}
@@ -218,7 +224,8 @@ void
 pv_sim_loop_change(PvSimLoop *loop, PvSimSource *source, guint32 events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = source };
-	(void)epoll_ctl(loop->epoll, EPOLL_CTL_MOD, source->fd, &event); /* it was added: cannot fail */
+	(void)epoll_ctl(
+	    loop->epoll, EPOLL_CTL_MOD, source->fd, &event); /* it was added: cannot fail */
 }
 
 void

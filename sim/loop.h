@@ -21,7 +21,7 @@ struct PvSimSource {
 typedef struct PvSimTimer PvSimTimer;
 
 PvSimLoop *pv_sim_loop_new(const char *name, GError **error); /* starts its thread */
-void pv_sim_loop_free(PvSimLoop *loop);                       /* ends it; sources must be removed before */
+void pv_sim_loop_free(PvSimLoop *loop); /* ends it; sources must be removed before */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimLoop, pv_sim_loop_free)
 
 /* From any other thread: runs the function in the loop's thread and waits for its end */
@@ -31,7 +31,8 @@ void pv_sim_loop_call(PvSimLoop *loop, void (*function)(gpointer data), gpointer
 gboolean pv_sim_loop_add(PvSimLoop *loop, PvSimSource *source, guint32 events);
 void pv_sim_loop_change(PvSimLoop *loop, PvSimSource *source, guint32 events);
 void pv_sim_loop_remove(PvSimLoop *loop, PvSimSource *source); /* closes the descriptor */
-PvSimTimer *pv_sim_loop_after(PvSimLoop *loop, guint msec, void (*function)(gpointer data), gpointer data);
+PvSimTimer *pv_sim_loop_after(
+    PvSimLoop *loop, guint msec, void (*function)(gpointer data), gpointer data);
 void pv_sim_loop_cancel(PvSimLoop *loop, PvSimTimer **timer); /* *timer may be NULL; becomes NULL */
 
 G_END_DECLS

@@ -18,24 +18,28 @@ static const struct {
 	{ "start", pv_sim_command_start, "begin set-up, as a local agent does" },
 	{ "off", pv_sim_command_power, "take the power from a device" },
 	{ "on", pv_sim_command_power, "give it back" },
-	{ "check-password", pv_sim_command_check_password, "tell whether a device would accept a password" },
+	{ "check-password", pv_sim_command_check_password,
+	    "tell whether a device would accept a password" },
 	{ "hello", pv_sim_command_hello, "send one hello packet to a provisioning server" },
-	{ "pki", pv_sim_command_pki, "make a provisioning PKI that the simulator trusts, and broken variants" },
+	{ "pki", pv_sim_command_pki,
+	    "make a provisioning PKI that the simulator trusts, and broken variants" },
 	{ "switches", pv_sim_command_switches, "list what can be set, with defaults" },
 };
 
 static void
 main_usage(void)
 {
-	g_print("Usage: provost-sim COMMAND [OPTION...]\n\n"
-	        "Simulates computers with Intel AMT: their firmware's network side, a fleet of it in one process.\n\n"
-	        "Commands:\n");
+	g_print(
+	    "Usage: provost-sim COMMAND [OPTION...]\n\n"
+	    "Simulates computers with Intel AMT: their firmware's network side, a fleet of it in one process.\n\n"
+	    "Commands:\n");
 	for (guint i = 0; i < G_N_ELEMENTS(main_commands); i++)
 		g_print("  %-15s %s\n", main_commands[i].name, main_commands[i].summary);
-	g_print("\n'provost-sim COMMAND --help' tells more about each. To try it:\n\n"
-	        "  provost-sim pki /tmp/pki --suffix example.com\n"
-	        "  provost-sim run --devices 3 --suffix example.com --roots /tmp/pki/root.pem --control /tmp/sim.sock &\n"
-	        "  provost-sim dump pc-0001 --control /tmp/sim.sock\n");
+	g_print(
+	    "\n'provost-sim COMMAND --help' tells more about each. To try it:\n\n"
+	    "  provost-sim pki /tmp/pki --suffix example.com\n"
+	    "  provost-sim run --devices 3 --suffix example.com --roots /tmp/pki/root.pem --control /tmp/sim.sock &\n"
+	    "  provost-sim dump pc-0001 --control /tmp/sim.sock\n");
 }
 
 int

@@ -18,7 +18,8 @@ static const PvSimPowerScheme personality_desktop[] = {
 /* amt/01 sections 1 and 4, amt/11: no plain ports from 16.1 on, TLS 1.2; certificate of the on-die CA since Tiger Lake */
 static const char *const personality_16_1[] = { "plain-port=false", "on-die-chain=true", NULL };
 /* TLS 1.0, a login also in set-up (amt/03 section 5), PKCS#10 signing came later (amt/11) */
-static const char *const personality_6_2[] = { "tls-min=1.0", "tls-max=1.0", "digest-in-setup=true", "pkcs10=false", NULL };
+static const char *const personality_6_2[] = { "tls-min=1.0", "tls-max=1.0", "digest-in-setup=true",
+	"pkcs10=false", NULL };
 
 static const PvSimPersonality personality_rows[] = {
 	{

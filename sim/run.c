@@ -45,24 +45,38 @@ static gboolean
 run_parse(int argc, char **argv, RunOptions *options)
 {
 	const GOptionEntry entries[] = {
-		{ "devices", 'n', 0, G_OPTION_ARG_INT, &options->devices, "how many (default: 1)", "N" },
-		{ "base", 'b', 0, G_OPTION_ARG_STRING, &options->fleet.base, "address of the first device (default: 127.50.0.1)", "ADDRESS" },
-		{ "fleet", 'f', 0, G_OPTION_ARG_FILENAME, &options->fleet.fleet_file, "devices one by one, instead of --devices", "FILE.json" },
-		{ "personality", 'p', 0, G_OPTION_ARG_STRING, &options->personality, "AMT generations, taken in turn (default: 16.1)", "P[,P...]" },
-		{ "suffix", 's', 0, G_OPTION_ARG_STRING, &options->fleet.suffix, "DNS suffix of names and of DHCP (default: example.com)", "DOMAIN" },
-		{ "roots", 'r', 0, G_OPTION_ARG_FILENAME, &options->fleet.roots_file, "root certificates whose hashes the firmware knows", "FILE.pem" },
-		{ "state", 0, 0, G_OPTION_ARG_STRING, &options->state, "pre, in (default) or post", "STATE" },
-		{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->fleet.assignments, "a switch for all devices; may be given again", "NAME=VALUE" },
-		{ "seed", 0, 0, G_OPTION_ARG_STRING, &options->fleet.seed, "what UUIDs are made from (default: provost)", "TEXT" },
-		{ "provision-server", 0, 0, G_OPTION_ARG_STRING, &options->provision_server, "where devices in set-up say hello", "ADDRESS:PORT" },
-		{ "control", 'c', 0, G_OPTION_ARG_FILENAME, &options->control, "control socket (default: provost-sim.sock in the runtime folder)", "SOCKET" },
-		{ "log", 'l', 0, G_OPTION_ARG_FILENAME, &options->log, "append a line per event", "FILE" },
-		{ "fleet-csv", 0, 0, G_OPTION_ARG_FILENAME, &options->csv, "write short name, FQDN, UUID and MAC for 'provost import'", "FILE.csv" },
+		{ "devices", 'n', 0, G_OPTION_ARG_INT, &options->devices, "how many (default: 1)",
+		    "N" },
+		{ "base", 'b', 0, G_OPTION_ARG_STRING, &options->fleet.base,
+		    "address of the first device (default: 127.50.0.1)", "ADDRESS" },
+		{ "fleet", 'f', 0, G_OPTION_ARG_FILENAME, &options->fleet.fleet_file,
+		    "devices one by one, instead of --devices", "FILE.json" },
+		{ "personality", 'p', 0, G_OPTION_ARG_STRING, &options->personality,
+		    "AMT generations, taken in turn (default: 16.1)", "P[,P...]" },
+		{ "suffix", 's', 0, G_OPTION_ARG_STRING, &options->fleet.suffix,
+		    "DNS suffix of names and of DHCP (default: example.com)", "DOMAIN" },
+		{ "roots", 'r', 0, G_OPTION_ARG_FILENAME, &options->fleet.roots_file,
+		    "root certificates whose hashes the firmware knows", "FILE.pem" },
+		{ "state", 0, 0, G_OPTION_ARG_STRING, &options->state, "pre, in (default) or post",
+		    "STATE" },
+		{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->fleet.assignments,
+		    "a switch for all devices; may be given again", "NAME=VALUE" },
+		{ "seed", 0, 0, G_OPTION_ARG_STRING, &options->fleet.seed,
+		    "what UUIDs are made from (default: provost)", "TEXT" },
+		{ "provision-server", 0, 0, G_OPTION_ARG_STRING, &options->provision_server,
+		    "where devices in set-up say hello", "ADDRESS:PORT" },
+		{ "control", 'c', 0, G_OPTION_ARG_FILENAME, &options->control,
+		    "control socket (default: provost-sim.sock in the runtime folder)", "SOCKET" },
+		{ "log", 'l', 0, G_OPTION_ARG_FILENAME, &options->log, "append a line per event",
+		    "FILE" },
+		{ "fleet-csv", 0, 0, G_OPTION_ARG_FILENAME, &options->csv,
+		    "write short name, FQDN, UUID and MAC for 'provost import'", "FILE.csv" },
 		{ NULL },
 	};
 	if (!pv_sim_command_parse(&argc, &argv, entries, "",
-	        "Starts devices, each on a loopback address of its own: TLS on port 16993, plain HTTP on 16992 where the\n"
-	        "generation has it. Prints one line when all listen, and runs until SIGTERM or SIGINT.", 0, 0))
+		"Starts devices, each on a loopback address of its own: TLS on port 16993, plain HTTP on 16992 where the\n"
+		"generation has it. Prints one line when all listen, and runs until SIGTERM or SIGINT.",
+		0, 0))
 		return FALSE;
 	static const char *const states[] = { "pre", "in", "post" };
 	options->fleet.state = PV_SIM_IN;
@@ -73,7 +87,8 @@ run_parse(int argc, char **argv, RunOptions *options)
 			options->fleet.state = (PvSimState)i;
 	}
 	if (!known || options->devices < 0) {
-		g_printerr("provost-sim run: %s\n", known ? "--devices takes a number from 1 on" : "--state takes pre, in or post");
+		g_printerr("provost-sim run: %s\n",
+		    known ? "--devices takes a number from 1 on" : "--state takes pre, in or post");
 		return FALSE;
 	}
 	return TRUE;
@@ -89,7 +104,8 @@ run_default(char **option, const char *value)
 static void
 run_complete(RunOptions *options)
 {
-	g_autofree char *control = g_build_filename(g_get_user_runtime_dir(), "provost-sim.sock", NULL);
+	g_autofree char *control =
+	    g_build_filename(g_get_user_runtime_dir(), "provost-sim.sock", NULL);
 	run_default(&options->fleet.base, "127.50.0.1");
 	run_default(&options->fleet.suffix, "example.com");
 	run_default(&options->fleet.seed, "provost");
@@ -125,18 +141,21 @@ run_fleet(const RunOptions *options, GError **error)
 	if (log == NULL)
 		return FALSE;
 	g_autoptr(PvSimFleet) fleet = pv_sim_fleet_new(&options->fleet, error);
-	if (fleet == NULL || (options->csv != NULL && !pv_sim_fleet_write_csv(fleet, options->csv, error)))
+	if (fleet == NULL ||
+	    (options->csv != NULL && !pv_sim_fleet_write_csv(fleet, options->csv, error)))
 		return FALSE;
 	g_autofree char *host = NULL;
 	PvSimServerConfig config = { .tls = fleet->tls, .log = log };
 	if (options->provision_server != NULL &&
-	    !pv_sim_server_parse_address(options->provision_server, &host, &config.provision_port, error))
+	    !pv_sim_server_parse_address(
+		options->provision_server, &host, &config.provision_port, error))
 		return FALSE;
 	config.provision_host = host;
 	g_autoptr(PvSimServer) server = pv_sim_server_new(&config, error);
 	if (server == NULL || !run_add_devices(fleet, server, error))
 		return FALSE;
-	g_autoptr(PvSimControl) control = pv_sim_control_new(options->control, fleet, server, error);
+	g_autoptr(PvSimControl) control =
+	    pv_sim_control_new(options->control, fleet, server, error);
 	if (control == NULL)
 		return FALSE;
 	guint terminate = g_unix_signal_add(SIGTERM, run_quit, loop);

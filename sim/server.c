@@ -25,7 +25,7 @@
 #define SERVER_PORT_TLS 16993
 #define SERVER_LOOPS_MAX 4
 #define SERVER_CONNECTIONS_MAX 16 /* per device */
-#define SERVER_LINGER_MSEC 1000   /* lets the peer read an alert before the socket goes */
+#define SERVER_LINGER_MSEC 1000 /* lets the peer read an alert before the socket goes */
 #define SERVER_READ_BYTES 16384
 #define SERVER_BACKLOG 64
 
@@ -43,14 +43,14 @@ typedef struct {
 	PvSimServer *server;
 	PvSimLoop *loop;
 	PvSimDevice *device;
-	PvSimSource *plain;     /* listeners; NULL: the port is closed */
+	PvSimSource *plain; /* listeners; NULL: the port is closed */
 	PvSimSource *encrypted;
 	GPtrArray *connections; /* of ServerConnection; each removes itself */
-	GPtrArray *hellos;      /* of ServerHello */
-	PvSimTimer *restart;    /* set: the stack is away */
+	GPtrArray *hellos; /* of ServerHello */
+	PvSimTimer *restart; /* set: the stack is away */
 	PvSimTimer *hello;
-	PvSimTimer *period;     /* until set-up ends by itself */
-	GError *error;          /* why a port could not be opened */
+	PvSimTimer *period; /* until set-up ends by itself */
+	GError *error; /* why a port could not be opened */
 } ServerNode;
 
 typedef struct {
@@ -69,12 +69,12 @@ typedef struct {
 	ConnectionState state;
 	GByteArray *in;
 	GByteArray *out;
-	gsize out_at;        /* how much of out is written */
-	gboolean close;      /* when out is written */
-	gboolean restart;    /* ... and then the stack restarts */
+	gsize out_at; /* how much of out is written */
+	gboolean close; /* when out is written */
+	gboolean restart; /* ... and then the stack restarts */
 	gboolean want_write; /* TLS or the socket waits to write */
 	PvSimTimer *idle;
-	PvSimTimer *delay;   /* set: the answer waits */
+	PvSimTimer *delay; /* set: the answer waits */
 } ServerConnection;
 
 typedef struct {
@@ -132,7 +132,8 @@ static void
 server_connection_watch(ServerConnection *connection, guint msec)
 {
 	pv_sim_loop_cancel(connection->node->loop, &connection->idle);
-	connection->idle = pv_sim_loop_after(connection->node->loop, msec, server_connection_timeout, connection);
+	connection->idle =
+	    pv_sim_loop_after(connection->node->loop, msec, server_connection_timeout, connection);
 }
 
 /* Says goodbye and reads on until the peer has seen it: a reset would overtake what was just sent */
@@ -141,7 +142,8 @@ server_connection_linger(ServerConnection *connection)
 {
 	if (connection->ssl != NULL && connection->state == CONNECTION_OPEN) {
 		ERR_clear_error();
-		(void)SSL_shutdown(connection->ssl); /* close_notify; the answer is not waited for */
+		(void)SSL_shutdown(
+		    connection->ssl); /* close_notify; the answer is not waited for */
 	}
 	shutdown(connection->source.fd, SHUT_WR);
 	connection->state = CONNECTION_LINGER;
@@ -199,11 +201,12 @@ server_connection_write(ServerConnection *connection, const guint8 *bytes, gsize
 }
 
 static void
-server_fill_trace(ServerConnection *connection, const PvSimHttpRequest *request, const char *user, const char *method,
-    guint status, gint64 return_value)
+server_fill_trace(ServerConnection *connection, const PvSimHttpRequest *request, const char *user,
+    const char *method, guint status, gint64 return_value)
 {
 	PvSimTrace *trace = g_new0(PvSimTrace, 1);
-	g_autofree char *sum = g_compute_checksum_for_data(G_CHECKSUM_SHA256, request->body->data, request->body->len);
+	g_autofree char *sum =
+	    g_compute_checksum_for_data(G_CHECKSUM_SHA256, request->body->data, request->body->len);
 	g_strlcpy(trace->body_sha256, sum, sizeof trace->body_sha256);
 	trace->method = g_strdup(method);
 	trace->user = g_strdup(user);
@@ -220,9 +223,9 @@ static void
 server_log_request(ServerConnection *connection, const char *user, const PvSimOutcome *outcome)
 {
 	pv_sim_log_write(connection->node->server->log, connection->node->device->name,
-	    "request method=%s user=%s status=%u return=%" G_GINT64_FORMAT "%s%s", outcome->method, user != NULL ? user : "-",
-	    outcome->http_status, outcome->return_value, outcome->note != NULL ? " note=" : "",
-	    outcome->note != NULL ? outcome->note : "");
+	    "request method=%s user=%s status=%u return=%" G_GINT64_FORMAT "%s%s", outcome->method,
+	    user != NULL ? user : "-", outcome->http_status, outcome->return_value,
+	    outcome->note != NULL ? " note=" : "", outcome->note != NULL ? outcome->note : "");
 }
 
 static void
@@ -238,17 +241,21 @@ server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *reques
 {
 	ServerNode *node = connection->node;
 	PvSimOutcome outcome;
-	pv_sim_service_run(node->device, (const char *)request->body->data, request->body->len, user, connection->ssl != NULL, &outcome);
-	server_fill_trace(connection, request, user, outcome.method, outcome.http_status, outcome.return_value);
+	pv_sim_service_run(node->device, (const char *)request->body->data, request->body->len,
+	    user, connection->ssl != NULL, &outcome);
+	server_fill_trace(
+	    connection, request, user, outcome.method, outcome.http_status, outcome.return_value);
 	server_log_request(connection, user, &outcome);
 	connection->restart = outcome.restart;
 	if (outcome.body == NULL) {
 		connection->close = TRUE; /* and nothing is sent */
 	} else {
-		pv_sim_http_answer_soap(connection->out, node->device, outcome.http_status, outcome.body);
+		pv_sim_http_answer_soap(
+		    connection->out, node->device, outcome.http_status, outcome.body);
 		connection->close = connection->close || outcome.http_status != 200;
 		if (outcome.delay_msec > 0)
-			connection->delay = pv_sim_loop_after(node->loop, outcome.delay_msec, server_answer_later, connection);
+			connection->delay = pv_sim_loop_after(
+			    node->loop, outcome.delay_msec, server_answer_later, connection);
 	}
 	pv_sim_outcome_clear(&outcome);
 }
@@ -256,14 +263,17 @@ server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *reques
 static void
 server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, PvSimLogin login)
 {
-	static const char *const texts[] = { "ok", "no-login", "stale-nonce", "wrong-password", "locked" };
+	static const char *const texts[] = { "ok", "no-login", "stale-nonce", "wrong-password",
+		"locked" };
 	PvSimDevice *device = connection->node->device;
 	g_autofree char *challenge = pv_sim_digest_challenge(device);
 	pv_sim_http_answer_challenge(connection->out, device, challenge);
 	connection->close = connection->close || device->switches->close_after_401;
-	g_autofree char *method = pv_sim_service_name((const char *)request->body->data, request->body->len);
+	g_autofree char *method =
+	    pv_sim_service_name((const char *)request->body->data, request->body->len);
 	server_fill_trace(connection, request, NULL, method, 401, -1);
-	pv_sim_log_write(connection->node->server->log, device->name, "challenge reason=%s path=%s", texts[login], request->path);
+	pv_sim_log_write(connection->node->server->log, device->name, "challenge reason=%s path=%s",
+	    texts[login], request->path);
 }
 
 static void
@@ -274,27 +284,34 @@ server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 	device->counters.requests++;
 	connection->close = request->close;
 	/* the version is public: scanners read it from the Server header (amt/01 section 2) */
-	if (strcmp(request->path, "/") == 0 && (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)) {
+	if (strcmp(request->path, "/") == 0 &&
+	    (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)) {
 		pv_sim_http_answer_html(connection->out, device, 200,
-		    *request->method == 'G' ? "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management Technology</title></head><body></body></html>\n" : "",
+		    *request->method == 'G'
+			? "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management Technology</title></head><body></body></html>\n"
+			: "",
 		    connection->close);
 		server_fill_trace(connection, request, NULL, "-", 200, -1);
 		return;
 	}
-	gboolean free_entry = device->state == PV_SIM_IN && connection->client != NULL && !device->switches->digest_in_setup;
+	gboolean free_entry = device->state == PV_SIM_IN && connection->client != NULL &&
+			      !device->switches->digest_in_setup;
 	if (!free_entry) {
-		PvSimLogin login = pv_sim_digest_check(device, request->authorization, request->method, request->path,
-		    (const char *)request->body->data, request->body->len, &user);
+		PvSimLogin login = pv_sim_digest_check(device, request->authorization,
+		    request->method, request->path, (const char *)request->body->data,
+		    request->body->len, &user);
 		if (login != PV_SIM_LOGIN_OK) {
 			server_challenge(connection, request, login);
 			return;
 		}
 	}
 	if (strcmp(request->path, "/wsman") != 0) {
-		pv_sim_http_answer_html(connection->out, device, 404, "<html><body>Not Found</body></html>\n", connection->close);
+		pv_sim_http_answer_html(connection->out, device, 404,
+		    "<html><body>Not Found</body></html>\n", connection->close);
 		server_fill_trace(connection, request, user, "-", 404, -1);
 	} else if (strcmp(request->method, "POST") != 0) {
-		pv_sim_http_answer_html(connection->out, device, 405, "<html><body>Method Not Allowed</body></html>\n", connection->close);
+		pv_sim_http_answer_html(connection->out, device, 405,
+		    "<html><body>Method Not Allowed</body></html>\n", connection->close);
 		server_fill_trace(connection, request, user, "-", 405, -1);
 	} else {
 		server_answer_wsman(connection, request, user);
@@ -306,7 +323,9 @@ static gboolean
 server_connection_flush(ServerConnection *connection)
 {
 	while (connection->out_at < connection->out->len) {
-		int sent = server_connection_write(connection, connection->out->data + connection->out_at, connection->out->len - connection->out_at);
+		int sent =
+		    server_connection_write(connection, connection->out->data + connection->out_at,
+			connection->out->len - connection->out_at);
 		if (sent < 0) {
 			gboolean restart = connection->restart;
 			ServerNode *node = connection->node;
@@ -329,7 +348,8 @@ server_connection_flush(ServerConnection *connection)
 static void
 server_connection_step(ServerConnection *connection)
 {
-	while (!connection->source.removed && connection->state == CONNECTION_OPEN && connection->delay == NULL) {
+	while (!connection->source.removed && connection->state == CONNECTION_OPEN &&
+	       connection->delay == NULL) {
 		if (!server_connection_flush(connection))
 			break;
 		if (connection->restart) {
@@ -347,14 +367,16 @@ server_connection_step(ServerConnection *connection)
 		if (result == PV_SIM_HTTP_MORE)
 			break;
 		if (result == PV_SIM_HTTP_BAD) {
-			pv_sim_http_answer_html(connection->out, connection->node->device, 400, "<html><body>Bad Request</body></html>\n", TRUE);
+			pv_sim_http_answer_html(connection->out, connection->node->device, 400,
+			    "<html><body>Bad Request</body></html>\n", TRUE);
 			connection->close = TRUE;
 			continue;
 		}
 		server_answer(connection, request);
 	}
 	if (!connection->source.removed)
-		pv_sim_loop_change(connection->node->loop, &connection->source, connection->want_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+		pv_sim_loop_change(connection->node->loop, &connection->source,
+		    connection->want_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 static void
@@ -365,7 +387,8 @@ server_connection_input(ServerConnection *connection)
 		int got = server_connection_read(connection, bytes, sizeof bytes);
 		if (got == 0)
 			break;
-		if (got < 0 || connection->in->len + (guint)got > PV_SIM_HTTP_HEAD_MAX + 2 * PV_SIM_HTTP_BODY_MAX) {
+		if (got < 0 || connection->in->len + (guint)got >
+				   PV_SIM_HTTP_HEAD_MAX + 2 * PV_SIM_HTTP_BODY_MAX) {
 			server_connection_close(connection);
 			return;
 		}
@@ -385,8 +408,8 @@ server_refuse_handshake(ServerConnection *connection)
 		g_free(device->last_refusal);
 		device->last_refusal = g_strdup(reason);
 	}
-	pv_sim_log_write(connection->node->server->log, device->name, "tls-refused reason=%s suffix=%s", device->last_refusal,
-	    pv_sim_device_suffix(device));
+	pv_sim_log_write(connection->node->server->log, device->name,
+	    "tls-refused reason=%s suffix=%s", device->last_refusal, pv_sim_device_suffix(device));
 	server_connection_linger(connection);
 }
 
@@ -399,8 +422,9 @@ server_connection_handshake(ServerConnection *connection)
 		connection->state = CONNECTION_OPEN;
 		connection->want_write = FALSE;
 		connection->client = pv_sim_tls_client_name(connection->ssl);
-		pv_sim_log_write(connection->node->server->log, connection->node->device->name, "tls-accepted version=%s client=%s",
-		    SSL_get_version(connection->ssl), connection->client != NULL ? connection->client : "-");
+		pv_sim_log_write(connection->node->server->log, connection->node->device->name,
+		    "tls-accepted version=%s client=%s", SSL_get_version(connection->ssl),
+		    connection->client != NULL ? connection->client : "-");
 		server_connection_input(connection);
 		return;
 	}
@@ -462,7 +486,8 @@ server_accept_one(ServerListener *listener, int fd)
 	connection->in = g_byte_array_new();
 	connection->out = g_byte_array_new();
 	node->device->counters.connections++;
-	if ((ssl != NULL && SSL_set_fd(ssl, fd) != 1) || !pv_sim_loop_add(node->loop, &connection->source, EPOLLIN)) {
+	if ((ssl != NULL && SSL_set_fd(ssl, fd) != 1) ||
+	    !pv_sim_loop_add(node->loop, &connection->source, EPOLLIN)) {
 		close(fd);
 		server_connection_free(&connection->source);
 		return;
@@ -489,9 +514,11 @@ server_listen(ServerNode *node, guint16 port, gboolean tls, GError **error)
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	gboolean good = fd >= 0 && inet_pton(AF_INET, node->device->address, &address.sin_addr) == 1 &&
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-	    bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, SERVER_BACKLOG) == 0;
+	gboolean good = fd >= 0 &&
+			inet_pton(AF_INET, node->device->address, &address.sin_addr) == 1 &&
+			setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+			bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+			listen(fd, SERVER_BACKLOG) == 0;
 	int why = errno;
 	if (good) {
 		ServerListener *listener = g_new0(ServerListener, 1);
@@ -507,8 +534,11 @@ server_listen(ServerNode *node, guint16 port, gboolean tls, GError **error)
 	}
 	if (fd >= 0)
 		close(fd);
-	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(why), "listen on %s:%u: %s%s", node->device->address, port, g_strerror(why),
-	    why == EADDRINUSE ? " (another simulator? give each its own --base)" : why == EMFILE ? " (raise the limit of open files: ulimit -n)" : "");
+	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(why), "listen on %s:%u: %s%s",
+	    node->device->address, port, g_strerror(why),
+	    why == EADDRINUSE ? " (another simulator? give each its own --base)"
+	    : why == EMFILE   ? " (raise the limit of open files: ulimit -n)"
+			      : "");
 	return NULL;
 }
 
@@ -523,7 +553,8 @@ server_set_port(ServerNode *node, PvSimSource **listener, guint16 port, gboolean
 		g_clear_error(&node->error);
 		*listener = server_listen(node, port, port == SERVER_PORT_TLS, &node->error);
 		if (*listener == NULL)
-			pv_sim_log_write(node->server->log, node->device->name, "error %s", node->error->message);
+			pv_sim_log_write(node->server->log, node->device->name, "error %s",
+			    node->error->message);
 	}
 }
 
@@ -555,9 +586,10 @@ server_restart(ServerNode *node)
 	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE);
 	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE);
 	pv_sim_loop_cancel(node->loop, &node->restart);
-	node->restart = pv_sim_loop_after(node->loop, node->device->switches->restart_msec, server_restart_done, node);
-	pv_sim_log_write(node->server->log, node->device->name, "restart state=%u away-msec=%u", node->device->state,
-	    node->device->switches->restart_msec);
+	node->restart = pv_sim_loop_after(
+	    node->loop, node->device->switches->restart_msec, server_restart_done, node);
+	pv_sim_log_write(node->server->log, node->device->name, "restart state=%u away-msec=%u",
+	    node->device->state, node->device->switches->restart_msec);
 	server_apply_state(node);
 }
 
@@ -591,16 +623,20 @@ static void
 server_hello_ready(PvSimSource *source, guint32 events)
 {
 	ServerHello *hello = (ServerHello *)source;
-	ssize_t sent = (events & (EPOLLERR | EPOLLHUP)) != 0 ? -1 :
-	    send(source->fd, hello->packet->data + hello->at, hello->packet->len - hello->at, MSG_NOSIGNAL);
-	if (sent < 0 && (errno == EAGAIN || errno == EINTR) && (events & (EPOLLERR | EPOLLHUP)) == 0)
+	ssize_t sent = (events & (EPOLLERR | EPOLLHUP)) != 0
+			   ? -1
+			   : send(source->fd, hello->packet->data + hello->at,
+				 hello->packet->len - hello->at, MSG_NOSIGNAL);
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR) &&
+	    (events & (EPOLLERR | EPOLLHUP)) == 0)
 		return;
 	if (sent >= 0)
 		hello->at += (gsize)sent;
 	if (sent >= 0 && hello->at < hello->packet->len)
 		return;
-	pv_sim_log_write(hello->node->server->log, hello->node->device->name, "hello retry=%u result=%s",
-	    hello->node->device->hello_retry, sent < 0 ? "unreachable" : "sent");
+	pv_sim_log_write(hello->node->server->log, hello->node->device->name,
+	    "hello retry=%u result=%s", hello->node->device->hello_retry,
+	    sent < 0 ? "unreachable" : "sent");
 	server_hello_end(hello);
 }
 
@@ -609,7 +645,8 @@ server_send_hello(ServerNode *node, const char *host, guint16 port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in from = { .sin_family = AF_INET };
-	if (inet_pton(AF_INET, host, &to.sin_addr) != 1 || inet_pton(AF_INET, node->device->address, &from.sin_addr) != 1)
+	if (inet_pton(AF_INET, host, &to.sin_addr) != 1 ||
+	    inet_pton(AF_INET, node->device->address, &from.sin_addr) != 1)
 		return FALSE;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -622,7 +659,8 @@ server_send_hello(ServerNode *node, const char *host, guint16 port)
 	hello->packet = pv_sim_hello_packet(node->device);
 	node->device->counters.hellos++;
 	/* the server knows the device by the address that the hello comes from */
-	gboolean started = bind(fd, (struct sockaddr *)&from, sizeof from) == 0 &&
+	gboolean started =
+	    bind(fd, (struct sockaddr *)&from, sizeof from) == 0 &&
 	    (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS) &&
 	    pv_sim_loop_add(node->loop, &hello->source, EPOLLOUT);
 	if (!started) {
@@ -641,11 +679,13 @@ server_hello_due(gpointer data)
 	ServerNode *node = data;
 	PvSimDevice *device = node->device;
 	node->hello = NULL;
-	(void)server_send_hello(node, node->server->provision_host, node->server->provision_port); /* the next one comes anyway */
+	(void)server_send_hello(node, node->server->provision_host,
+	    node->server->provision_port); /* the next one comes anyway */
 	device->hello_retry++;
 	guint minutes = pv_sim_hello_next_minutes(device->hello_retry);
 	if (minutes > 0)
-		node->hello = pv_sim_loop_after(node->loop, minutes * device->switches->hello_minute_msec, server_hello_due, node);
+		node->hello = pv_sim_loop_after(node->loop,
+		    minutes * device->switches->hello_minute_msec, server_hello_due, node);
 }
 
 /* Set-up lasts for the configured period; then the network interface closes again (amt/02) */
@@ -654,13 +694,15 @@ server_period_due(gpointer data)
 {
 	ServerNode *node = data;
 	PvSimDevice *device = node->device;
-	gint64 end = device->setup_usec + device->setup_hours * (gint64)60 * device->switches->hello_minute_msec * 1000;
+	gint64 end = device->setup_usec +
+		     device->setup_hours * (gint64)60 * device->switches->hello_minute_msec * 1000;
 	gint64 left = end - g_get_monotonic_time();
 	node->period = NULL;
 	if (device->state != PV_SIM_IN)
 		return;
 	if (left > 0) { /* it was extended, or set-up began anew */
-		node->period = pv_sim_loop_after(node->loop, (guint)MIN(left / 1000 + 1, G_MAXINT32), server_period_due, node);
+		node->period = pv_sim_loop_after(
+		    node->loop, (guint)MIN(left / 1000 + 1, G_MAXINT32), server_period_due, node);
 		return;
 	}
 	device->state = PV_SIM_PRE;
@@ -677,12 +719,13 @@ server_apply_state(ServerNode *node)
 	gboolean up = !device->off && node->restart == NULL && device->state != PV_SIM_PRE;
 	gboolean encrypted = up && (device->state == PV_SIM_IN || device->tls.enabled);
 	gboolean plain = up && device->switches->plain_port && device->state == PV_SIM_POST &&
-	    (!device->tls.enabled || device->tls.accept_plain);
+			 (!device->tls.enabled || device->tls.accept_plain);
 	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, encrypted);
 	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, plain);
 	if (device->state == PV_SIM_IN && node->period == NULL)
 		node->period = pv_sim_loop_after(node->loop, 0, server_period_due, node);
-	gboolean says_hello = device->state == PV_SIM_IN && !device->off && node->server->provision_host != NULL;
+	gboolean says_hello =
+	    device->state == PV_SIM_IN && !device->off && node->server->provision_host != NULL;
 	if (!says_hello)
 		pv_sim_loop_cancel(node->loop, &node->hello);
 	else if (node->hello == NULL && device->hello_retry == 0)
@@ -795,7 +838,8 @@ server_call_run(gpointer data)
 }
 
 void
-pv_sim_server_call(PvSimServer *server, PvSimDevice *device, gboolean (*function)(PvSimDevice *device, gpointer data), gpointer data)
+pv_sim_server_call(PvSimServer *server, PvSimDevice *device,
+    gboolean (*function)(PvSimDevice *device, gpointer data), gpointer data)
 {
 	ServerCall call = { .node = server_node(device), .function = function, .data = data };
 	pv_sim_loop_call(call.node->loop, server_call_run, &call);
@@ -823,8 +867,10 @@ pv_sim_server_parse_address(const char *text, char **host, guint16 *port, GError
 	guint64 number = 0;
 	struct in_addr address;
 	g_autofree char *name = colon != NULL ? g_strndup(text, (gsize)(colon - text)) : NULL;
-	if (colon == NULL || !g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, &number, NULL) || inet_pton(AF_INET, name, &address) != 1) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "'%s' is no IPv4 ADDRESS:PORT, such as 127.0.0.1:9971", text);
+	if (colon == NULL || !g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, &number, NULL) ||
+	    inet_pton(AF_INET, name, &address) != 1) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "'%s' is no IPv4 ADDRESS:PORT, such as 127.0.0.1:9971", text);
 		return FALSE;
 	}
 	*host = g_steal_pointer(&name);

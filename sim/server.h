@@ -12,8 +12,8 @@ G_BEGIN_DECLS
 typedef struct PvSimServer PvSimServer;
 
 typedef struct {
-	PvSimTlsStack *tls;         /* lent */
-	PvSimLog *log;              /* lent */
+	PvSimTlsStack *tls; /* lent */
+	PvSimLog *log; /* lent */
 	const char *provision_host; /* NULL: no hello packets */
 	guint16 provision_port;
 } PvSimServerConfig;
@@ -26,9 +26,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimServer, pv_sim_server_free)
 gboolean pv_sim_server_add(PvSimServer *server, PvSimDevice *device, GError **error);
 /* Runs a function in the thread that owns the device, and waits. Afterwards its ports are as its state says: if
  * the function returned TRUE, connections are dropped first. */
-void pv_sim_server_call(PvSimServer *server, PvSimDevice *device, gboolean (*function)(PvSimDevice *device, gpointer data), gpointer data);
+void pv_sim_server_call(PvSimServer *server, PvSimDevice *device,
+    gboolean (*function)(PvSimDevice *device, gpointer data), gpointer data);
 /* Sends one hello packet now; FALSE: @host is no address */
-gboolean pv_sim_server_hello(PvSimServer *server, PvSimDevice *device, const char *host, guint16 port);
+gboolean pv_sim_server_hello(
+    PvSimServer *server, PvSimDevice *device, const char *host, guint16 port);
 
 /* "127.0.0.1:9971" or "[::1]:9971"; host: g_free() */
 gboolean pv_sim_server_parse_address(const char *text, char **host, guint16 *port, GError **error);

@@ -20,12 +20,14 @@ pv_sim_outcome_clear(PvSimOutcome *outcome)
 }
 
 static void
-service_fault(PvSimDevice *device, const char *message_id, PvSimFaultCode code, const char *detail, PvSimOutcome *outcome)
+service_fault(PvSimDevice *device, const char *message_id, PvSimFaultCode code, const char *detail,
+    PvSimOutcome *outcome)
 {
 	outcome->http_status = code == PV_SIM_FAULT_INTERNAL ? 500 : 400;
 	outcome->body = pv_sim_soap_fault(message_id, ++device->message, code);
 	g_free(outcome->note);
-	outcome->note = g_strdup_printf("fault %s: %s", pv_sim_soap_fault_name(code), detail != NULL ? detail : "-");
+	outcome->note = g_strdup_printf(
+	    "fault %s: %s", pv_sim_soap_fault_name(code), detail != NULL ? detail : "-");
 	device->counters.faults++;
 }
 
@@ -48,9 +50,11 @@ service_selects(const PvSimInstance *instance, const GPtrArray *selectors)
 	for (guint i = 0; i < selectors->len; i++) {
 		const PvSimValue *selector = selectors->pdata[i];
 		const PvSimEpr *epr = pv_sim_instance_get_epr(instance, selector->name);
-		if (selector->epr != NULL ?
-		        epr == NULL || g_strcmp0(pv_sim_epr_get(epr, "InstanceID"), pv_sim_epr_get(selector->epr, "InstanceID")) != 0 :
-		        g_strcmp0(pv_sim_instance_get(instance, selector->name), selector->text) != 0)
+		if (selector->epr != NULL
+			? epr == NULL || g_strcmp0(pv_sim_epr_get(epr, "InstanceID"),
+					     pv_sim_epr_get(selector->epr, "InstanceID")) != 0
+			: g_strcmp0(
+			      pv_sim_instance_get(instance, selector->name), selector->text) != 0)
 			return FALSE;
 	}
 	return TRUE;
@@ -74,12 +78,14 @@ service_select(const PvSimClass *class, const GPtrArray *instances, const GPtrAr
 }
 
 static void
-service_get(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
+service_get(
+    PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
 	g_autoptr(GPtrArray) instances = pv_sim_class_instances(call->class, call->device);
 	int found = service_select(call->class, instances, request->selectors);
 	if (found < 0)
-		pv_sim_call_refuse(call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no instance");
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no instance");
 	else
 		outcome->body = pv_sim_soap_instance(answer, "Get", instances->pdata[found]);
 }
@@ -89,35 +95,42 @@ service_read_body(PvSimCall *call, const PvSimRequest *request)
 {
 	if (request->body == NULL || request->body->ns == NULL ||
 	    strcmp((const char *)request->body->ns->href, request->resource_uri) != 0) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA, "the body holds no element in the namespace %s", request->resource_uri);
+		pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA,
+		    "the body holds no element in the namespace %s", request->resource_uri);
 		return NULL;
 	}
 	return pv_sim_soap_read_instance(request->body, request->resource_uri, &call->refusal);
 }
 
 static void
-service_put(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
+service_put(
+    PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
 	g_autoptr(PvSimInstance) input = service_read_body(call, request);
-	if (input == NULL || (call->device->switches->strict &&
-	                         !pv_sim_class_check_properties(call->class, call->device, input, &call->refusal)))
+	if (input == NULL ||
+	    (call->device->switches->strict &&
+		!pv_sim_class_check_properties(call->class, call->device, input, &call->refusal)))
 		return;
 
 	/* the selector in the header goes before the InstanceID in the body, which is enough too (amt/06 section 5) */
 	g_autoptr(GPtrArray) instances = pv_sim_class_instances(call->class, call->device);
 	g_autoptr(PvSimEpr) by_body = pv_sim_epr_new(call->class->name);
 	const GPtrArray *selectors = request->selectors;
-	const char *id = call->class->key != NULL ? pv_sim_instance_get(input, call->class->key) : NULL;
+	const char *id =
+	    call->class->key != NULL ? pv_sim_instance_get(input, call->class->key) : NULL;
 	if (id != NULL && selectors->len == 0) {
 		pv_sim_epr_add(by_body, call->class->key, id);
 		selectors = by_body->selectors;
 	}
 	int found = service_select(call->class, instances, selectors);
 	if (found < 0) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no instance");
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no instance");
 		return;
 	}
-	const char *key = call->class->key != NULL ? pv_sim_instance_get(instances->pdata[found], call->class->key) : NULL;
+	const char *key = call->class->key != NULL
+			      ? pv_sim_instance_get(instances->pdata[found], call->class->key)
+			      : NULL;
 	call->input = input;
 	call->class->put(call, key);
 	call->input = NULL;
@@ -128,11 +141,13 @@ service_put(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *ans
 }
 
 static void
-service_create(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
+service_create(
+    PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
 	g_autoptr(PvSimInstance) input = service_read_body(call, request);
-	if (input == NULL || (call->device->switches->strict &&
-	                         !pv_sim_class_check_properties(call->class, call->device, input, &call->refusal)))
+	if (input == NULL ||
+	    (call->device->switches->strict &&
+		!pv_sim_class_check_properties(call->class, call->device, input, &call->refusal)))
 		return;
 	call->input = input;
 	call->class->create(call);
@@ -143,15 +158,20 @@ service_create(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *
 }
 
 static void
-service_delete(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
+service_delete(
+    PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
 	g_autoptr(GPtrArray) instances = pv_sim_class_instances(call->class, call->device);
 	int found = service_select(call->class, instances, request->selectors);
 	if (found < 0) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no instance");
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_INVALID_SELECTORS, "the selectors name no instance");
 		return;
 	}
-	call->class->remove(call, call->class->key != NULL ? pv_sim_instance_get(instances->pdata[found], call->class->key) : NULL);
+	call->class->remove(
+	    call, call->class->key != NULL
+		      ? pv_sim_instance_get(instances->pdata[found], call->class->key)
+		      : NULL);
 	if (call->refusal.code == PV_SIM_FAULT_NONE)
 		outcome->body = pv_sim_soap_deleted(answer);
 }
@@ -177,7 +197,8 @@ service_add_context(PvSimDevice *device, const char *class_name, guint position)
 	g_ptr_array_add(device->enumerations, enumeration);
 	if (device->enumerations->len > SERVICE_ENUMERATIONS_MAX)
 		g_ptr_array_remove_index(device->enumerations, 0);
-	return g_strdup_printf("%08X-0000-0000-0000-000000000000", GUINT32_SWAP_LE_BE(enumeration->id));
+	return g_strdup_printf(
+	    "%08X-0000-0000-0000-000000000000", GUINT32_SWAP_LE_BE(enumeration->id));
 }
 
 /* Takes the enumeration of this context out of the device's list; NULL: there is none */
@@ -186,8 +207,8 @@ service_take_context(PvSimDevice *device, const char *class_name, const char *co
 {
 	for (guint i = 0; context != NULL && i < device->enumerations->len; i++) {
 		PvSimEnumeration *enumeration = device->enumerations->pdata[i];
-		g_autofree char *text =
-		    g_strdup_printf("%08X-0000-0000-0000-000000000000", GUINT32_SWAP_LE_BE(enumeration->id));
+		g_autofree char *text = g_strdup_printf(
+		    "%08X-0000-0000-0000-000000000000", GUINT32_SWAP_LE_BE(enumeration->id));
 		if (strcmp(text, context) == 0 && strcmp(enumeration->class_name, class_name) == 0)
 			return g_ptr_array_steal_index(device->enumerations, i);
 	}
@@ -195,7 +216,8 @@ service_take_context(PvSimDevice *device, const char *class_name, const char *co
 }
 
 static guint
-service_count_items(PvSimDevice *device, const PvSimRequest *request, GPtrArray *instances, guint position)
+service_count_items(
+    PvSimDevice *device, const PvSimRequest *request, GPtrArray *instances, guint position)
 {
 	guint count = MIN(instances->len - position, MAX(request->max_elements, 1));
 	if (device->switches->one_item_pull)
@@ -205,7 +227,8 @@ service_count_items(PvSimDevice *device, const PvSimRequest *request, GPtrArray 
 		const PvSimInstance *instance = instances->pdata[position + i];
 		for (guint j = 0; j < instance->values->len; j++) {
 			const PvSimValue *value = instance->values->pdata[j];
-			characters += 2 * strlen(value->name) + 8 + (value->text != NULL ? strlen(value->text) : 512);
+			characters += 2 * strlen(value->name) + 8 +
+				      (value->text != NULL ? strlen(value->text) : 512);
 		}
 		if (characters > request->max_characters && i > 0)
 			return i;
@@ -214,19 +237,25 @@ service_count_items(PvSimDevice *device, const PvSimRequest *request, GPtrArray 
 }
 
 static void
-service_pull(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
+service_pull(
+    PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
-	g_autoptr(PvSimEnumeration) enumeration = service_take_context(call->device, call->class->name, request->context);
+	g_autoptr(PvSimEnumeration) enumeration =
+	    service_take_context(call->device, call->class->name, request->context);
 	if (enumeration == NULL) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_INVALID_CONTEXT, "no enumeration %s", request->context);
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_INVALID_CONTEXT, "no enumeration %s", request->context);
 		return;
 	}
 	g_autoptr(GPtrArray) instances = pv_sim_class_instances(call->class, call->device);
 	guint position = MIN(enumeration->position, instances->len);
 	guint count = service_count_items(call->device, request, instances, position);
-	g_autofree char *next = position + count < instances->len ?
-	    service_add_context(call->device, call->class->name, position + count) : NULL;
-	outcome->body = pv_sim_soap_pulled(answer, (PvSimInstance *const *)instances->pdata + position, count, next);
+	g_autofree char *next =
+	    position + count < instances->len
+		? service_add_context(call->device, call->class->name, position + count)
+		: NULL;
+	outcome->body = pv_sim_soap_pulled(
+	    answer, (PvSimInstance *const *)instances->pdata + position, count, next);
 }
 
 static void
@@ -237,7 +266,8 @@ service_enumerate(PvSimCall *call, const PvSimAnswer *answer, PvSimOutcome *outc
 }
 
 static void
-service_answer_output(const PvSimAnswer *answer, const char *method, PvSimInstance *output, guint32 status, PvSimOutcome *outcome)
+service_answer_output(const PvSimAnswer *answer, const char *method, PvSimInstance *output,
+    guint32 status, PvSimOutcome *outcome)
 {
 	pv_sim_instance_add_uint(output, "ReturnValue", status);
 	outcome->body = pv_sim_soap_output(answer, method, output);
@@ -245,18 +275,22 @@ service_answer_output(const PvSimAnswer *answer, const char *method, PvSimInstan
 }
 
 static void
-service_invoke(PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
+service_invoke(
+    PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
-	const PvSimMethod *method = pv_sim_class_find_method(call->class, call->device, request->method);
+	const PvSimMethod *method =
+	    pv_sim_class_find_method(call->class, call->device, request->method);
 	g_autoptr(PvSimInstance) input = service_read_body(call, request);
 	if (input == NULL)
 		return;
 	g_autofree char *expected = g_strconcat(method->name, "_INPUT", NULL);
 	if (strcmp(input->class_name, expected) != 0) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA, "%s: the body holds %s instead of %s", method->name, input->class_name, expected);
+		pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA, "%s: the body holds %s instead of %s",
+		    method->name, input->class_name, expected);
 		return;
 	}
-	if (call->device->switches->strict && !pv_sim_class_check_parameters(method, input, &call->refusal))
+	if (call->device->switches->strict &&
+	    !pv_sim_class_check_parameters(method, input, &call->refusal))
 		return;
 	g_autoptr(PvSimInstance) output = pv_sim_instance_new(call->class->name);
 	call->input = input;
@@ -277,7 +311,8 @@ service_find(PvSimCall *call, const PvSimRequest *request)
 {
 	call->class = pv_sim_class_find(call->device, request->class_name);
 	if (call->class == NULL) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_DESTINATION_UNREACHABLE, "no class %s", request->class_name);
+		pv_sim_call_refuse(
+		    call, PV_SIM_FAULT_DESTINATION_UNREACHABLE, "no class %s", request->class_name);
 		return FALSE;
 	}
 	gboolean has = TRUE;
@@ -290,8 +325,10 @@ service_find(PvSimCall *call, const PvSimRequest *request)
 	else if (request->op == PV_SIM_OP_INVOKE)
 		has = pv_sim_class_find_method(call->class, call->device, request->method) != NULL;
 	if (!has)
-		pv_sim_call_refuse(call, PV_SIM_FAULT_ACTION_NOT_SUPPORTED, "%s has no %s", request->class_name,
-		    request->op == PV_SIM_OP_INVOKE ? request->method : pv_sim_op_name(request->op));
+		pv_sim_call_refuse(call, PV_SIM_FAULT_ACTION_NOT_SUPPORTED, "%s has no %s",
+		    request->class_name,
+		    request->op == PV_SIM_OP_INVOKE ? request->method
+						    : pv_sim_op_name(request->op));
 	return has;
 }
 
@@ -299,8 +336,10 @@ static gboolean
 service_reads(const PvSimCall *call, const PvSimRequest *request)
 {
 	if (request->op == PV_SIM_OP_INVOKE)
-		return !pv_sim_class_find_method(call->class, call->device, request->method)->writes;
-	return request->op != PV_SIM_OP_PUT && request->op != PV_SIM_OP_CREATE && request->op != PV_SIM_OP_DELETE;
+		return !pv_sim_class_find_method(call->class, call->device, request->method)
+			    ->writes;
+	return request->op != PV_SIM_OP_PUT && request->op != PV_SIM_OP_CREATE &&
+	       request->op != PV_SIM_OP_DELETE;
 }
 
 static void
@@ -342,22 +381,28 @@ service_dispatch(PvSimCall *call, const PvSimRequest *request, PvSimOutcome *out
 		return;
 	call->device->message++;
 	outcome->http_status = 200;
-	if (request->op == PV_SIM_OP_PUT || request->op == PV_SIM_OP_CREATE || request->op == PV_SIM_OP_DELETE)
+	if (request->op == PV_SIM_OP_PUT || request->op == PV_SIM_OP_CREATE ||
+	    request->op == PV_SIM_OP_DELETE)
 		call->device->counters.writes++;
 }
 
 static void
-service_execute(PvSimDevice *device, const PvSimRequest *request, const char *user, gboolean encrypted, PvSimOutcome *outcome)
+service_execute(PvSimDevice *device, const PvSimRequest *request, const char *user,
+    gboolean encrypted, PvSimOutcome *outcome)
 {
-	PvSimCall call = { .device = device, .selectors = request->selectors, .encrypted = encrypted };
+	PvSimCall call = {
+		.device = device, .selectors = request->selectors, .encrypted = encrypted
+	};
 	if (service_find(&call, request)) {
 		if (!service_may(device, user, call.class, service_reads(&call, request)))
-			pv_sim_call_refuse(&call, PV_SIM_FAULT_ACCESS_DENIED, "%s has no realm for %s", user, outcome->method);
+			pv_sim_call_refuse(&call, PV_SIM_FAULT_ACCESS_DENIED,
+			    "%s has no realm for %s", user, outcome->method);
 		else
 			service_dispatch(&call, request, outcome);
 	}
 	if (call.refusal.code != PV_SIM_FAULT_NONE)
-		service_fault(device, request->message_id, call.refusal.code, call.refusal.detail, outcome);
+		service_fault(
+		    device, request->message_id, call.refusal.code, call.refusal.detail, outcome);
 	else if (call.refusal.detail != NULL)
 		outcome->note = g_strdup(call.refusal.detail);
 	g_free(call.refusal.detail);
@@ -388,8 +433,8 @@ service_lose_answer(PvSimOutcome *outcome)
 }
 
 static void
-service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSimFault *fault, const char *user,
-    gboolean encrypted, PvSimOutcome *outcome)
+service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSimFault *fault,
+    const char *user, gboolean encrypted, PvSimOutcome *outcome)
 {
 	g_autoptr(PvSimInstance) output = NULL;
 	switch (fault->action) {
@@ -401,16 +446,21 @@ service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSim
 		break;
 	case PV_SIM_FAULT_STATUS:
 		if (request->op == PV_SIM_OP_INVOKE) {
-			PvSimAnswer answer = { .relates_to = request->message_id, .class_name = request->class_name, .message = ++device->message };
+			PvSimAnswer answer = { .relates_to = request->message_id,
+				.class_name = request->class_name,
+				.message = ++device->message };
 			output = pv_sim_instance_new(request->class_name);
-			service_answer_output(&answer, request->method, output, fault->value, outcome);
+			service_answer_output(
+			    &answer, request->method, output, fault->value, outcome);
 			outcome->http_status = 200;
 		} else {
-			service_fault(device, request->message_id, PV_SIM_FAULT_INTERNAL, "fault script", outcome);
+			service_fault(device, request->message_id, PV_SIM_FAULT_INTERNAL,
+			    "fault script", outcome);
 		}
 		break;
 	case PV_SIM_FAULT_400:
-		service_fault(device, request->message_id, PV_SIM_FAULT_ACCESS_DENIED, "fault script", outcome);
+		service_fault(device, request->message_id, PV_SIM_FAULT_ACCESS_DENIED,
+		    "fault script", outcome);
 		break;
 	case PV_SIM_FAULT_SLOW:
 		service_execute(device, request, user, encrypted, outcome);
@@ -425,14 +475,16 @@ service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSim
 }
 
 void
-pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const char *user, gboolean encrypted, PvSimOutcome *outcome)
+pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const char *user,
+    gboolean encrypted, PvSimOutcome *outcome)
 {
 	PvSimRefusal refusal = { PV_SIM_FAULT_NONE, NULL };
 	memset(outcome, 0, sizeof *outcome);
 	outcome->return_value = -1;
 	if (length > SERVICE_ENVELOPE_MAX) {
 		outcome->method = g_strdup("-");
-		service_fault(device, NULL, PV_SIM_FAULT_ENCODING_LIMIT, "the envelope is too large", outcome);
+		service_fault(device, NULL, PV_SIM_FAULT_ENCODING_LIMIT,
+		    "the envelope is too large", outcome);
 		return;
 	}
 	g_autoptr(PvSimRequest) request = pv_sim_request_parse(data, length, &refusal);

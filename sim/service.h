@@ -8,19 +8,19 @@ G_BEGIN_DECLS
 /* What became of one WS-Man request */
 typedef struct {
 	guint http_status;
-	GString *body;        /* NULL: the connection closes without an answer */
-	char *method;         /* "Class.Method" */
-	char *note;           /* for the log; NULL: nothing to say */
-	gint64 return_value;  /* -1: none */
+	GString *body; /* NULL: the connection closes without an answer */
+	char *method; /* "Class.Method" */
+	char *note; /* for the log; NULL: nothing to say */
+	gint64 return_value; /* -1: none */
 	guint delay_msec;
-	gboolean restart;     /* the network stack restarts once the answer is sent */
+	gboolean restart; /* the network stack restarts once the answer is sent */
 } PvSimOutcome;
 
 void pv_sim_outcome_clear(PvSimOutcome *outcome);
 
 /* Executes a request. @user: NULL: set-up without login, everything is allowed. */
-void pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const char *user, gboolean encrypted,
-    PvSimOutcome *outcome);
+void pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const char *user,
+    gboolean encrypted, PvSimOutcome *outcome);
 
 /* "Class.Method" of a request that is not executed; "-": it has none. g_free() */
 char *pv_sim_service_name(const char *data, gsize length);

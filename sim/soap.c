@@ -20,7 +20,8 @@
 #define IPS_URI "http://intel.com/wbem/wscim/1/ips-schema/1/"
 #define CIM_URI "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
 
-static void soap_refuse(PvSimRefusal *refusal, PvSimFaultCode code, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void soap_refuse(PvSimRefusal *refusal, PvSimFaultCode code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 static void
 soap_refuse(PvSimRefusal *refusal, PvSimFaultCode code, const char *format, ...)
@@ -37,7 +38,8 @@ static gboolean
 soap_is(xmlNodePtr node, const char *uri, const char *name)
 {
 	return node->type == XML_ELEMENT_NODE && node->ns != NULL &&
-	    strcmp((const char *)node->ns->href, uri) == 0 && strcmp((const char *)node->name, name) == 0;
+	       strcmp((const char *)node->ns->href, uri) == 0 &&
+	       strcmp((const char *)node->name, name) == 0;
 }
 
 static xmlNodePtr
@@ -112,7 +114,8 @@ static PvSimEpr *
 soap_read_epr(xmlNodePtr node)
 {
 	xmlNodePtr parameters = soap_child(node, ADDRESSING_NS, "ReferenceParameters");
-	g_autofree char *uri = parameters != NULL ? soap_dup_child_text(parameters, WSMAN_NS, "ResourceURI") : NULL;
+	g_autofree char *uri =
+	    parameters != NULL ? soap_dup_child_text(parameters, WSMAN_NS, "ResourceURI") : NULL;
 	if (uri == NULL)
 		return NULL;
 	const char *slash = strrchr(uri, '/');
@@ -133,10 +136,12 @@ PvSimInstance *
 pv_sim_soap_read_instance(xmlNodePtr parent, const char *resource_uri, PvSimRefusal *refusal)
 {
 	g_autoptr(PvSimInstance) instance = pv_sim_instance_new((const char *)parent->name);
-	for (xmlNodePtr node = soap_next_element(parent->children); node != NULL; node = soap_next_element(node->next)) {
+	for (xmlNodePtr node = soap_next_element(parent->children); node != NULL;
+	     node = soap_next_element(node->next)) {
 		if (node->ns == NULL || strcmp((const char *)node->ns->href, resource_uri) != 0) {
-			soap_refuse(refusal, PV_SIM_FAULT_SCHEMA, "element %s is not in the namespace %s",
-			    (const char *)node->name, resource_uri);
+			soap_refuse(refusal, PV_SIM_FAULT_SCHEMA,
+			    "element %s is not in the namespace %s", (const char *)node->name,
+			    resource_uri);
 			return NULL;
 		}
 		PvSimEpr *epr = soap_has_elements(node) ? soap_read_epr(node) : NULL;
@@ -172,12 +177,14 @@ soap_read_action(PvSimRequest *request, const char *action, PvSimRefusal *refusa
 		}
 	}
 	gsize length = strlen(request->resource_uri);
-	if (strncmp(action, request->resource_uri, length) == 0 && action[length] == '/' && action[length + 1] != '\0') {
+	if (strncmp(action, request->resource_uri, length) == 0 && action[length] == '/' &&
+	    action[length + 1] != '\0') {
 		request->op = PV_SIM_OP_INVOKE;
 		request->method = g_strdup(action + length + 1);
 		return TRUE;
 	}
-	soap_refuse(refusal, PV_SIM_FAULT_ACTION_NOT_SUPPORTED, "action %s does not belong to %s", action, request->resource_uri);
+	soap_refuse(refusal, PV_SIM_FAULT_ACTION_NOT_SUPPORTED, "action %s does not belong to %s",
+	    action, request->resource_uri);
 	return FALSE;
 }
 
@@ -188,8 +195,11 @@ soap_read_header(PvSimRequest *request, xmlNodePtr header, PvSimRefusal *refusal
 	g_autofree char *to = soap_dup_child_text(header, ADDRESSING_NS, "To");
 	request->message_id = soap_dup_child_text(header, ADDRESSING_NS, "MessageID");
 	request->resource_uri = soap_dup_child_text(header, WSMAN_NS, "ResourceURI");
-	const char *missing = action == NULL ? "Action" : to == NULL ? "To" : request->message_id == NULL ? "MessageID" :
-	    request->resource_uri == NULL ? "ResourceURI" : NULL;
+	const char *missing = action == NULL		      ? "Action"
+			      : to == NULL		      ? "To"
+			      : request->message_id == NULL   ? "MessageID"
+			      : request->resource_uri == NULL ? "ResourceURI"
+							      : NULL;
 	if (missing != NULL) {
 		soap_refuse(refusal, PV_SIM_FAULT_INVALID_HEADER, "header %s is missing", missing);
 		return FALSE;
@@ -198,7 +208,8 @@ soap_read_header(PvSimRequest *request, xmlNodePtr header, PvSimRefusal *refusal
 	request->class_name = g_strdup(slash != NULL ? slash + 1 : "");
 	g_autofree char *expected = pv_sim_soap_uri(request->class_name);
 	if (strcmp(expected, request->resource_uri) != 0) {
-		soap_refuse(refusal, PV_SIM_FAULT_DESTINATION_UNREACHABLE, "no resource %s", request->resource_uri);
+		soap_refuse(refusal, PV_SIM_FAULT_DESTINATION_UNREACHABLE, "no resource %s",
+		    request->resource_uri);
 		return FALSE;
 	}
 	xmlNodePtr set = soap_child(header, WSMAN_NS, "SelectorSet");
@@ -215,15 +226,18 @@ soap_read_pull(PvSimRequest *request, PvSimRefusal *refusal)
 		return FALSE;
 	}
 	request->context = soap_dup_child_text(request->body, ENUMERATION_NS, "EnumerationContext");
-	g_autofree char *elements = soap_dup_child_text(request->body, ENUMERATION_NS, "MaxElements");
-	g_autofree char *characters = soap_dup_child_text(request->body, ENUMERATION_NS, "MaxCharacters");
+	g_autofree char *elements =
+	    soap_dup_child_text(request->body, ENUMERATION_NS, "MaxElements");
+	g_autofree char *characters =
+	    soap_dup_child_text(request->body, ENUMERATION_NS, "MaxCharacters");
 	if (request->context == NULL) {
 		soap_refuse(refusal, PV_SIM_FAULT_SCHEMA, "Pull without EnumerationContext");
 		return FALSE;
 	}
 	/* DSP0226: one element when the client does not say */
 	request->max_elements = elements != NULL ? (guint)g_ascii_strtoull(elements, NULL, 10) : 1;
-	request->max_characters = characters != NULL ? (guint)g_ascii_strtoull(characters, NULL, 10) : G_MAXUINT;
+	request->max_characters =
+	    characters != NULL ? (guint)g_ascii_strtoull(characters, NULL, 10) : G_MAXUINT;
 	return TRUE;
 }
 
@@ -232,9 +246,11 @@ pv_sim_request_parse(const char *data, gsize length, PvSimRefusal *refusal)
 {
 	g_autoptr(PvSimRequest) request = g_new0(PvSimRequest, 1);
 	request->selectors = g_ptr_array_new_with_free_func((GDestroyNotify)pv_sim_value_free);
-	request->doc = xmlReadMemory(data, (int)length, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	request->doc = xmlReadMemory(data, (int)length, NULL, NULL,
+	    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlNodePtr root = request->doc != NULL ? xmlDocGetRootElement(request->doc) : NULL;
-	if (root == NULL || request->doc->intSubset != NULL || !soap_is(root, SOAP_NS, "Envelope")) {
+	if (root == NULL || request->doc->intSubset != NULL ||
+	    !soap_is(root, SOAP_NS, "Envelope")) {
 		soap_refuse(refusal, PV_SIM_FAULT_SCHEMA, "the body is no SOAP 1.2 envelope");
 		return NULL;
 	}
@@ -249,8 +265,10 @@ pv_sim_request_parse(const char *data, gsize length, PvSimRefusal *refusal)
 		return NULL;
 	if (request->op == PV_SIM_OP_PULL && !soap_read_pull(request, refusal))
 		return NULL;
-	if (request->op == PV_SIM_OP_ENUMERATE && (request->body == NULL || !soap_is(request->body, ENUMERATION_NS, "Enumerate"))) {
-		soap_refuse(refusal, PV_SIM_FAULT_SCHEMA, "the body of an Enumerate is no Enumerate element");
+	if (request->op == PV_SIM_OP_ENUMERATE &&
+	    (request->body == NULL || !soap_is(request->body, ENUMERATION_NS, "Enumerate"))) {
+		soap_refuse(refusal, PV_SIM_FAULT_SCHEMA,
+		    "the body of an Enumerate is no Enumerate element");
 		return NULL;
 	}
 	return g_steal_pointer(&request);
@@ -274,14 +292,16 @@ pv_sim_request_free(PvSimRequest *request)
 const char *
 pv_sim_op_name(PvSimOp op)
 {
-	static const char *const names[] = { "Get", "Put", "Create", "Delete", "Enumerate", "Pull", "Release", "Invoke" };
+	static const char *const names[] = { "Get", "Put", "Create", "Delete", "Enumerate", "Pull",
+		"Release", "Invoke" };
 	return names[op];
 }
 
 char *
 pv_sim_request_name(const PvSimRequest *request)
 {
-	const char *method = request->op == PV_SIM_OP_INVOKE ? request->method : pv_sim_op_name(request->op);
+	const char *method =
+	    request->op == PV_SIM_OP_INVOKE ? request->method : pv_sim_op_name(request->op);
 	return g_strdup_printf("%s.%s", request->class_name, method);
 }
 
@@ -291,14 +311,19 @@ soap_open(const PvSimAnswer *answer, const char *action, const char *body_ns, co
 {
 	GString *xml = g_string_sized_new(2048);
 	g_autofree char *uri = pv_sim_soap_uri(answer->class_name);
-	g_string_append(xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope xmlns:a=\"" SOAP_NS "\" xmlns:b=\"" ADDRESSING_NS
-	    "\" xmlns:c=\"" WSMAN_NS "\" xmlns:d=\"" TRUST_NS "\" xmlns:e=\"" WSS_NS "\" xmlns:f=\"" BINDING_NS "\"");
+	g_string_append(xml,
+	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope xmlns:a=\"" SOAP_NS
+	    "\" xmlns:b=\"" ADDRESSING_NS "\" xmlns:c=\"" WSMAN_NS "\" xmlns:d=\"" TRUST_NS
+	    "\" xmlns:e=\"" WSS_NS "\" xmlns:f=\"" BINDING_NS "\"");
 	if (body_ns != NULL)
 		g_string_append_printf(xml, " xmlns:g=\"%s\"", body_ns);
-	g_string_append_printf(xml, "%s xmlns:xsi=\"" XSI_NS "\"><a:Header><b:To>" ANONYMOUS "</b:To><b:RelatesTo>", more);
+	g_string_append_printf(xml,
+	    "%s xmlns:xsi=\"" XSI_NS "\"><a:Header><b:To>" ANONYMOUS "</b:To><b:RelatesTo>", more);
 	g_autofree char *relates = g_markup_escape_text(answer->relates_to, -1);
-	g_string_append_printf(xml, "%s</b:RelatesTo><b:Action a:mustUnderstand=\"true\">%s</b:Action>", relates, action);
-	g_string_append_printf(xml, "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID>", answer->message);
+	g_string_append_printf(xml,
+	    "%s</b:RelatesTo><b:Action a:mustUnderstand=\"true\">%s</b:Action>", relates, action);
+	g_string_append_printf(
+	    xml, "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID>", answer->message);
 	g_string_append_printf(xml, "<c:ResourceURI>%s</c:ResourceURI></a:Header><a:Body>", uri);
 	return xml;
 }
@@ -320,7 +345,10 @@ static void
 soap_append_epr(GString *xml, const PvSimEpr *epr)
 {
 	g_autofree char *uri = pv_sim_soap_uri(epr->class_name);
-	g_string_append_printf(xml, "<b:Address>" ANONYMOUS "</b:Address><b:ReferenceParameters><c:ResourceURI>%s</c:ResourceURI><c:SelectorSet>", uri);
+	g_string_append_printf(xml,
+	    "<b:Address>" ANONYMOUS
+	    "</b:Address><b:ReferenceParameters><c:ResourceURI>%s</c:ResourceURI><c:SelectorSet>",
+	    uri);
 	for (guint i = 0; i < epr->selectors->len; i++) {
 		const PvSimValue *selector = epr->selectors->pdata[i];
 		g_string_append_printf(xml, "<c:Selector Name=\"%s\">", selector->name);
@@ -364,7 +392,8 @@ pv_sim_soap_instance(const PvSimAnswer *answer, const char *action, PvSimInstanc
 {
 	g_autofree char *uri = pv_sim_soap_uri(answer->class_name);
 	g_autofree char *full = g_strconcat(TRANSFER_NS "/", action, "Response", NULL);
-	GString *xml = soap_open(answer, full, uri, answer->common ? " xmlns:h=\"" COMMON_NS "\"" : "");
+	GString *xml =
+	    soap_open(answer, full, uri, answer->common ? " xmlns:h=\"" COMMON_NS "\"" : "");
 	soap_append_instance(xml, "g", instance);
 	return soap_close(xml);
 }
@@ -401,7 +430,9 @@ GString *
 pv_sim_soap_enumerated(const PvSimAnswer *answer, const char *context)
 {
 	GString *xml = soap_open(answer, ENUMERATION_NS "/EnumerateResponse", ENUMERATION_NS, "");
-	g_string_append_printf(xml, "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></g:EnumerateResponse>", context);
+	g_string_append_printf(xml,
+	    "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></g:EnumerateResponse>",
+	    context);
 	return soap_close(xml);
 }
 
@@ -412,34 +443,40 @@ pv_sim_soap_released(const PvSimAnswer *answer)
 }
 
 GString *
-pv_sim_soap_pulled(const PvSimAnswer *answer, PvSimInstance *const *items, guint count, const char *next_context)
+pv_sim_soap_pulled(
+    const PvSimAnswer *answer, PvSimInstance *const *items, guint count, const char *next_context)
 {
 	/* one prefix per class among the items, from h on */
 	g_autoptr(GPtrArray) classes = g_ptr_array_new();
 	g_autoptr(GString) more = g_string_new(NULL);
 	for (guint i = 0; i < count; i++) {
-		if (g_ptr_array_find_with_equal_func(classes, items[i]->class_name, g_str_equal, NULL))
+		if (g_ptr_array_find_with_equal_func(
+			classes, items[i]->class_name, g_str_equal, NULL))
 			continue;
 		g_autofree char *uri = pv_sim_soap_uri(items[i]->class_name);
 		g_string_append_printf(more, " xmlns:%c=\"%s\"", 'h' + (int)classes->len, uri);
 		g_ptr_array_add(classes, items[i]->class_name);
 	}
 	if (answer->common)
-		g_string_append_printf(more, " xmlns:%c=\"" COMMON_NS "\"", 'h' + (int)classes->len);
+		g_string_append_printf(
+		    more, " xmlns:%c=\"" COMMON_NS "\"", 'h' + (int)classes->len);
 
 	GString *xml = soap_open(answer, ENUMERATION_NS "/PullResponse", ENUMERATION_NS, more->str);
 	g_string_append(xml, "<g:PullResponse>");
 	if (next_context != NULL)
-		g_string_append_printf(xml, "<g:EnumerationContext>%s</g:EnumerationContext>", next_context);
+		g_string_append_printf(
+		    xml, "<g:EnumerationContext>%s</g:EnumerationContext>", next_context);
 	g_string_append(xml, "<g:Items>");
 	for (guint i = 0; i < count; i++) {
 		guint found = 0;
-		gboolean known = g_ptr_array_find_with_equal_func(classes, items[i]->class_name, g_str_equal, &found);
+		gboolean known = g_ptr_array_find_with_equal_func(
+		    classes, items[i]->class_name, g_str_equal, &found);
 		g_assert(known); /* entered above */
 		const char prefix[2] = { (char)('h' + found), '\0' };
 		soap_append_instance(xml, prefix, items[i]);
 	}
-	g_string_append_printf(xml, "</g:Items>%s</g:PullResponse>", next_context == NULL ? "<g:EndOfSequence></g:EndOfSequence>" : "");
+	g_string_append_printf(xml, "</g:Items>%s</g:PullResponse>",
+	    next_context == NULL ? "<g:EndOfSequence></g:EndOfSequence>" : "");
 	return soap_close(xml);
 }
 
@@ -450,16 +487,26 @@ static const struct {
 	const char *text;
 } soap_faults[] = {
 	[PV_SIM_FAULT_NONE] = { "e:InternalError", FALSE, "" },
-	[PV_SIM_FAULT_DESTINATION_UNREACHABLE] = { "b:DestinationUnreachable", TRUE, "No route can be determined to reach the destination role defined by the WSAddressing To." },
-	[PV_SIM_FAULT_ACTION_NOT_SUPPORTED] = { "b:ActionNotSupported", TRUE, "The action is not supported by the service." },
-	[PV_SIM_FAULT_INVALID_HEADER] = { "b:InvalidMessageInformationHeader", TRUE, "A message information header is not valid and the message cannot be processed." },
-	[PV_SIM_FAULT_INVALID_SELECTORS] = { "e:InvalidSelectors", FALSE, "The Selectors for the resource are not valid." },
-	[PV_SIM_FAULT_SCHEMA] = { "e:SchemaValidationError", FALSE, "The supplied SOAP violates the corresponding XML schema definition." },
-	[PV_SIM_FAULT_ACCESS_DENIED] = { "e:AccessDenied", FALSE, "The sender was not authorized to access the resource." },
-	[PV_SIM_FAULT_ALREADY_EXISTS] = { "e:AlreadyExists", FALSE, "The sender attempted to create a resource which already exists." },
-	[PV_SIM_FAULT_ENCODING_LIMIT] = { "e:EncodingLimit", FALSE, "An internal encoding limit was exceeded in a request or would be violated if the message were processed." },
-	[PV_SIM_FAULT_INVALID_CONTEXT] = { "c:InvalidEnumerationContext", FALSE, "The supplied enumeration context is invalid." },
-	[PV_SIM_FAULT_INTERNAL] = { "e:InternalError", FALSE, "The service cannot comply with the request due to internal processing errors." },
+	[PV_SIM_FAULT_DESTINATION_UNREACHABLE] = { "b:DestinationUnreachable", TRUE,
+	    "No route can be determined to reach the destination role defined by the WSAddressing To." },
+	[PV_SIM_FAULT_ACTION_NOT_SUPPORTED] = { "b:ActionNotSupported", TRUE,
+	    "The action is not supported by the service." },
+	[PV_SIM_FAULT_INVALID_HEADER] = { "b:InvalidMessageInformationHeader", TRUE,
+	    "A message information header is not valid and the message cannot be processed." },
+	[PV_SIM_FAULT_INVALID_SELECTORS] = { "e:InvalidSelectors", FALSE,
+	    "The Selectors for the resource are not valid." },
+	[PV_SIM_FAULT_SCHEMA] = { "e:SchemaValidationError", FALSE,
+	    "The supplied SOAP violates the corresponding XML schema definition." },
+	[PV_SIM_FAULT_ACCESS_DENIED] = { "e:AccessDenied", FALSE,
+	    "The sender was not authorized to access the resource." },
+	[PV_SIM_FAULT_ALREADY_EXISTS] = { "e:AlreadyExists", FALSE,
+	    "The sender attempted to create a resource which already exists." },
+	[PV_SIM_FAULT_ENCODING_LIMIT] = { "e:EncodingLimit", FALSE,
+	    "An internal encoding limit was exceeded in a request or would be violated if the message were processed." },
+	[PV_SIM_FAULT_INVALID_CONTEXT] = { "c:InvalidEnumerationContext", FALSE,
+	    "The supplied enumeration context is invalid." },
+	[PV_SIM_FAULT_INTERNAL] = { "e:InternalError", FALSE,
+	    "The service cannot comply with the request due to internal processing errors." },
 };
 
 const char *
@@ -473,16 +520,23 @@ pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code)
 {
 	GString *xml = g_string_sized_new(1536);
 	g_autofree char *relates = g_markup_escape_text(relates_to != NULL ? relates_to : "", -1);
-	g_string_append(xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope xmlns:a=\"" SOAP_NS "\" xmlns:b=\"" ADDRESSING_NS
-	    "\" xmlns:c=\"" ENUMERATION_NS "\" xmlns:d=\"" TRANSFER_NS "\" xmlns:e=\"" WSMAN_NS "\" xmlns:f=\"" EVENTING_NS
-	    "\" xmlns:g=\"" BINDING_NS "\" xmlns:h=\"" TRUST_NS "\" xmlns:i=\"" WSS_NS "\" xmlns:xsi=\"" XSI_NS
+	g_string_append(xml,
+	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope xmlns:a=\"" SOAP_NS
+	    "\" xmlns:b=\"" ADDRESSING_NS "\" xmlns:c=\"" ENUMERATION_NS "\" xmlns:d=\"" TRANSFER_NS
+	    "\" xmlns:e=\"" WSMAN_NS "\" xmlns:f=\"" EVENTING_NS "\" xmlns:g=\"" BINDING_NS
+	    "\" xmlns:h=\"" TRUST_NS "\" xmlns:i=\"" WSS_NS "\" xmlns:xsi=\"" XSI_NS
 	    "\"><a:Header><b:To>" ANONYMOUS "</b:To><b:RelatesTo>");
-	g_string_append_printf(xml, "%s</b:RelatesTo><b:Action a:mustUnderstand=\"true\">%s</b:Action>", relates,
-	    soap_faults[code].addressing ? ADDRESSING_NS "/fault" : "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault");
-	g_string_append_printf(xml, "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID></a:Header><a:Body>", message);
+	g_string_append_printf(xml,
+	    "%s</b:RelatesTo><b:Action a:mustUnderstand=\"true\">%s</b:Action>", relates,
+	    soap_faults[code].addressing ? ADDRESSING_NS "/fault"
+					 : "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault");
+	g_string_append_printf(xml,
+	    "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID></a:Header><a:Body>",
+	    message);
 	g_string_append_printf(xml,
 	    "<a:Fault><a:Code><a:Value>a:%s</a:Value><a:Subcode><a:Value>%s</a:Value></a:Subcode></a:Code><a:Reason>"
 	    "<a:Text xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
-	    code == PV_SIM_FAULT_INTERNAL ? "Receiver" : "Sender", soap_faults[code].subcode, soap_faults[code].text);
+	    code == PV_SIM_FAULT_INTERNAL ? "Receiver" : "Sender", soap_faults[code].subcode,
+	    soap_faults[code].text);
 	return soap_close(xml);
 }

@@ -37,14 +37,14 @@ typedef enum {
 typedef struct {
 	PvSimOp op;
 	xmlDocPtr doc;
-	char *class_name;     /* last part of the ResourceURI */
+	char *class_name; /* last part of the ResourceURI */
 	char *resource_uri;
 	char *message_id;
-	char *method;         /* of an Invoke */
+	char *method; /* of an Invoke */
 	GPtrArray *selectors; /* of PvSimValue */
-	xmlNodePtr body;      /* first element in the Body, or NULL; lent by doc */
-	char *context;        /* Pull */
-	guint max_elements;   /* Pull */
+	xmlNodePtr body; /* first element in the Body, or NULL; lent by doc */
+	char *context; /* Pull */
+	guint max_elements; /* Pull */
 	guint max_characters; /* Pull */
 } PvSimRequest;
 
@@ -64,7 +64,8 @@ const char *pv_sim_op_name(PvSimOp op);
 
 /* The children of an element as an instance: text and references. All must be in the namespace of
  * @resource_uri; NULL: refused. */
-PvSimInstance *pv_sim_soap_read_instance(xmlNodePtr node, const char *resource_uri, PvSimRefusal *refusal);
+PvSimInstance *pv_sim_soap_read_instance(
+    xmlNodePtr node, const char *resource_uri, PvSimRefusal *refusal);
 /* "http://intel.com/wbem/wscim/1/amt-schema/1/AMT_X"; g_free() */
 char *pv_sim_soap_uri(const char *class_name);
 
@@ -72,18 +73,21 @@ char *pv_sim_soap_uri(const char *class_name);
 typedef struct {
 	const char *relates_to;
 	const char *class_name; /* of the ResourceURI */
-	guint message;          /* the device's counter */
-	gboolean common;        /* firmware declares the CIM common namespace for this class */
+	guint message; /* the device's counter */
+	gboolean common; /* firmware declares the CIM common namespace for this class */
 } PvSimAnswer;
 
-GString *pv_sim_soap_instance(const PvSimAnswer *answer, const char *action, PvSimInstance *instance);
-GString *pv_sim_soap_output(const PvSimAnswer *answer, const char *method, const PvSimInstance *output);
+GString *pv_sim_soap_instance(
+    const PvSimAnswer *answer, const char *action, PvSimInstance *instance);
+GString *pv_sim_soap_output(
+    const PvSimAnswer *answer, const char *method, const PvSimInstance *output);
 GString *pv_sim_soap_created(const PvSimAnswer *answer, const PvSimEpr *epr);
 GString *pv_sim_soap_deleted(const PvSimAnswer *answer);
 GString *pv_sim_soap_enumerated(const PvSimAnswer *answer, const char *context);
 GString *pv_sim_soap_released(const PvSimAnswer *answer);
 /* @next_context: NULL: the sequence ends here */
-GString *pv_sim_soap_pulled(const PvSimAnswer *answer, PvSimInstance *const *items, guint count, const char *next_context);
+GString *pv_sim_soap_pulled(
+    const PvSimAnswer *answer, PvSimInstance *const *items, guint count, const char *next_context);
 GString *pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code);
 /* "SchemaValidationError"; for the log */
 const char *pv_sim_soap_fault_name(PvSimFaultCode code);

@@ -12,7 +12,7 @@ typedef struct {
 	gsize offset;
 	const char *fallback;
 	const char *choices; /* separated by | */
-	const char *tag;     /* how sure the default is: see switches_describe */
+	const char *tag; /* how sure the default is: see switches_describe */
 	const char *summary;
 } SwitchRow;
 
@@ -98,7 +98,8 @@ switches_set_number(guint *number, const SwitchRow *row, const char *value, GErr
 }
 
 static gboolean
-switches_set_choice(guint *number, const SwitchRow *row, const char *choices, const char *value, GError **error)
+switches_set_choice(
+    guint *number, const SwitchRow *row, const char *choices, const char *value, GError **error)
 {
 	g_auto(GStrv) names = g_strsplit(choices, "|", -1);
 	for (guint i = 0; names[i] != NULL; i++) {
@@ -117,11 +118,13 @@ switches_set_row(PvSimSwitches *switches, const SwitchRow *row, const char *valu
 {
 	switch (row->kind) {
 	case SWITCH_BOOL:
-		return switches_set_choice(switches_number(switches, row), row, "false|true", value, error);
+		return switches_set_choice(
+		    switches_number(switches, row), row, "false|true", value, error);
 	case SWITCH_UINT:
 		return switches_set_number(switches_number(switches, row), row, value, error);
 	case SWITCH_CHOICE:
-		return switches_set_choice(switches_number(switches, row), row, row->choices, value, error);
+		return switches_set_choice(
+		    switches_number(switches, row), row, row->choices, value, error);
 	case SWITCH_TEXT:
 		break;
 	}
@@ -151,7 +154,8 @@ switches_parse_action(PvSimFault *fault, const char *action, const char *value)
 			continue;
 		guint64 number = 0;
 		if (actions[i].has_value != (value != NULL) ||
-		    (value != NULL && !g_ascii_string_to_unsigned(value, 10, 0, 3600000, &number, NULL)))
+		    (value != NULL &&
+			!g_ascii_string_to_unsigned(value, 10, 0, 3600000, &number, NULL)))
 			return FALSE;
 		fault->action = actions[i].action;
 		fault->value = (guint)number;
@@ -173,13 +177,15 @@ switches_add_fault(PvSimSwitches *switches, const char *text, GError **error)
 	guint64 nth = 0;
 	PvSimFault *fault = g_new0(PvSimFault, 1);
 	gboolean good = count >= 3 && *parts[0] != '\0' &&
-	    (strcmp(parts[1], "*") == 0 || g_ascii_string_to_unsigned(parts[1], 10, 1, G_MAXINT32, &nth, NULL)) &&
-	    switches_parse_action(fault, parts[2], parts[3]);
+			(strcmp(parts[1], "*") == 0 ||
+			    g_ascii_string_to_unsigned(parts[1], 10, 1, G_MAXINT32, &nth, NULL)) &&
+			switches_parse_action(fault, parts[2], parts[3]);
 	if (!good) {
 		switches_fault_free(fault);
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
 		    "switch fault takes Class.Method:N:ACTION (N: from 1, or *; ACTION: close-before, close-after, "
-		    "status:NUMBER, fault400, slow:MSEC, restart), not '%s'", text);
+		    "status:NUMBER, fault400, slow:MSEC, restart), not '%s'",
+		    text);
 		return FALSE;
 	}
 	fault->text = g_strdup(text);
@@ -193,7 +199,8 @@ static void
 switches_init_texts(PvSimSwitches *switches)
 {
 	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
-		gboolean set = switches_set_row(switches, &switch_rows[i], switch_rows[i].fallback, NULL);
+		gboolean set =
+		    switches_set_row(switches, &switch_rows[i], switch_rows[i].fallback, NULL);
 		g_assert(set); /* the table's own defaults */
 	}
 }
@@ -213,7 +220,8 @@ pv_sim_switches_dup(const PvSimSwitches *switches)
 	PvSimSwitches *copy = g_memdup2(switches, sizeof *switches);
 	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
 		if (switch_rows[i].kind == SWITCH_TEXT)
-			*switches_text(copy, &switch_rows[i]) = g_strdup(*switches_text(switches, &switch_rows[i]));
+			*switches_text(copy, &switch_rows[i]) =
+			    g_strdup(*switches_text(switches, &switch_rows[i]));
 	}
 	copy->faults = g_ptr_array_new_with_free_func(switches_fault_free);
 	for (guint i = 0; i < switches->faults->len; i++) {
@@ -245,7 +253,8 @@ pv_sim_switches_set(PvSimSwitches *switches, const char *assignment, GError **er
 {
 	const char *equals = strchr(assignment, '=');
 	if (equals == NULL) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "switch '%s': expected NAME=VALUE", assignment);
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "switch '%s': expected NAME=VALUE", assignment);
 		return FALSE;
 	}
 	g_autofree char *name = g_strndup(assignment, (gsize)(equals - assignment));
@@ -268,7 +277,8 @@ switches_value(const PvSimSwitches *switches, const SwitchRow *row)
 	guint number = *switches_number(switches, row);
 	if (row->kind == SWITCH_UINT)
 		return g_strdup_printf("%u", number);
-	g_auto(GStrv) names = g_strsplit(row->kind == SWITCH_BOOL ? "false|true" : row->choices, "|", -1);
+	g_auto(GStrv) names =
+	    g_strsplit(row->kind == SWITCH_BOOL ? "false|true" : row->choices, "|", -1);
 	return g_strdup(names[number]);
 }
 
@@ -291,7 +301,8 @@ char *
 pv_sim_switches_describe(void)
 {
 	GString *text = g_string_new(NULL);
-	g_string_append_printf(text, "%-23s %-16s %-4s %s\n", "SWITCH", "DEFAULT", "SURE", "MEANING");
+	g_string_append_printf(
+	    text, "%-23s %-16s %-4s %s\n", "SWITCH", "DEFAULT", "SURE", "MEANING");
 	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
 		const SwitchRow *row = &switch_rows[i];
 		g_string_append_printf(text, "%-23s %-16s %-4s %s", row->name,

@@ -18,20 +18,20 @@ enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
 
 typedef enum {
 	PV_SIM_FAULT_CLOSE_BEFORE, /* the request is not executed */
-	PV_SIM_FAULT_CLOSE_AFTER,  /* executed, the reply is lost */
-	PV_SIM_FAULT_STATUS,       /* not executed, this ReturnValue */
-	PV_SIM_FAULT_400,          /* not executed, a SOAP fault */
-	PV_SIM_FAULT_SLOW,         /* executed, the reply comes later */
-	PV_SIM_FAULT_RESTART,      /* not executed, the network stack restarts */
+	PV_SIM_FAULT_CLOSE_AFTER, /* executed, the reply is lost */
+	PV_SIM_FAULT_STATUS, /* not executed, this ReturnValue */
+	PV_SIM_FAULT_400, /* not executed, a SOAP fault */
+	PV_SIM_FAULT_SLOW, /* executed, the reply comes later */
+	PV_SIM_FAULT_RESTART, /* not executed, the network stack restarts */
 } PvSimFaultAction;
 
 typedef struct {
-	char *text;              /* as it was given */
-	char *method;            /* "Class.Method", "Class.Put" or "*" */
-	guint nth;               /* from 1; 0: each time */
-	guint seen;              /* how often it matched so far */
+	char *text; /* as it was given */
+	char *method; /* "Class.Method", "Class.Put" or "*" */
+	guint nth; /* from 1; 0: each time */
+	guint seen; /* how often it matched so far */
 	PvSimFaultAction action;
-	guint value;             /* the status, or milliseconds */
+	guint value; /* the status, or milliseconds */
 } PvSimFault;
 
 typedef struct {
@@ -84,7 +84,8 @@ void pv_sim_switches_free(PvSimSwitches *switches);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimSwitches, pv_sim_switches_free)
 
 /* "name=value"; an error says what the switch takes. "fault=..." adds one, "fault=" clears them. */
-gboolean pv_sim_switches_set(PvSimSwitches *switches, const char *assignment, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean pv_sim_switches_set(
+    PvSimSwitches *switches, const char *assignment, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Every switch with its value as text, in the order of the table; g_ptr_array_unref() */
 GPtrArray *pv_sim_switches_list(const PvSimSwitches *switches);
 /* The table for `provost-sim switches`; g_free() */

@@ -13,17 +13,17 @@
 
 typedef struct {
 	guint min, max;
-	gboolean ask;   /* for a client certificate */
+	gboolean ask; /* for a client certificate */
 	SSL_CTX *context;
 } TlsContext;
 
 struct PvSimTlsStack {
 	GMutex lock;
-	GPtrArray *contexts;             /* of TlsContext; protected by lock */
+	GPtrArray *contexts; /* of TlsContext; protected by lock */
 	EVP_PKEY *keys[TLS_SHARED_KEYS]; /* NULL until needed; protected by lock */
-	PvSimKeys *pool;                 /* lent */
-	EVP_PKEY *on_die_key;            /* of the issuer of on-die certificates; protected by lock */
-	GPtrArray *on_die_chain;         /* of X509: issuer of the leaf first; protected by lock */
+	PvSimKeys *pool; /* lent */
+	EVP_PKEY *on_die_key; /* of the issuer of on-die certificates; protected by lock */
+	GPtrArray *on_die_chain; /* of X509: issuer of the leaf first; protected by lock */
 };
 
 static void
@@ -86,7 +86,8 @@ tls_subject_part(X509 *x509, int nid)
 	if (at < 0)
 		return NULL;
 	unsigned char *utf8 = NULL;
-	int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	int length =
+	    ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
 	char *text = length >= 0 ? g_strndup((const char *)utf8, (gsize)length) : NULL;
 	OPENSSL_free(utf8);
 	return text;
@@ -124,8 +125,8 @@ pv_sim_tls_suffix_fits(guint rule, const char *common_name, const char *suffix)
 	if (rule == PV_SIM_SUFFIX_TWO_LABELS)
 		return strcmp(tls_last_two_labels(name), tls_last_two_labels(wanted)) == 0;
 	return rule == PV_SIM_SUFFIX_LOOSE &&
-	    (tls_ends_with_domain(wanted, name) || tls_ends_with_domain(name, wanted) ||
-	        (strchr(domain, '.') != NULL && tls_ends_with_domain(wanted, domain)));
+	       (tls_ends_with_domain(wanted, name) || tls_ends_with_domain(name, wanted) ||
+		   (strchr(domain, '.') != NULL && tls_ends_with_domain(wanted, domain)));
 }
 
 static gboolean
@@ -137,7 +138,8 @@ tls_root_is_active(const PvSimDevice *device, X509 *root)
 		return FALSE;
 	for (guint i = 0; i < device->roots->len; i++) {
 		const PvSimRoot *known = device->roots->pdata[i];
-		if (known->active && length == sizeof known->sha256 && memcmp(hash, known->sha256, length) == 0)
+		if (known->active && length == sizeof known->sha256 &&
+		    memcmp(hash, known->sha256, length) == 0)
 			return TRUE;
 	}
 	return FALSE;
@@ -145,7 +147,7 @@ tls_root_is_active(const PvSimDevice *device, X509 *root)
 
 /* Each link must be named and signed by the next; the last signs itself */
 static const char *
-tls_judge_links(STACK_OF(X509) *chain)
+tls_judge_links(STACK_OF(X509) * chain)
 {
 	int count = sk_X509_num(chain);
 	for (int i = 0; i < count; i++) {
@@ -163,7 +165,7 @@ tls_judge_links(STACK_OF(X509) *chain)
 }
 
 const char *
-pv_sim_tls_judge(const PvSimDevice *device, STACK_OF(X509) *chain)
+pv_sim_tls_judge(const PvSimDevice *device, STACK_OF(X509) * chain)
 {
 	int count = chain != NULL ? sk_X509_num(chain) : 0;
 	if (count == 0)
@@ -182,25 +184,60 @@ pv_sim_tls_judge(const PvSimDevice *device, STACK_OF(X509) *chain)
 	if (!tls_has_oid(leaf, PV_SIM_X509_OID_SERVER))
 		return "no-server-auth";
 	g_autofree char *name = tls_subject_part(leaf, NID_commonName);
-	if (name == NULL || !pv_sim_tls_suffix_fits(device->switches->suffix_rule, name, pv_sim_device_suffix(device)))
+	if (name == NULL || !pv_sim_tls_suffix_fits(
+				device->switches->suffix_rule, name, pv_sim_device_suffix(device)))
 		return "suffix";
 	return NULL; /* dates are recorded, not judged: amt/03 section 2 */
 }
 
+/* Is it signed by a trusted root of the device's store? */
 static gboolean
-tls_verify_mutual(const PvSimDevice *device, X509_STORE_CTX *context)
+tls_is_rooted(const PvSimDevice *device, X509 *x509)
 {
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
-	/* operational mutual TLS: a chain to a trusted root of the store, CN in TrustedCN where that is set */
-	X509 *leaf = X509_STORE_CTX_get0_cert(context);
-	for (guint i = 0; leaf != NULL && i < device->certificates->len; i++) {
+	for (guint i = 0; i < device->certificates->len; i++) {
 		const PvSimCertificate *root = device->certificates->pdata[i];
-		for (int j = 0; root->trusted_root && j < sk_X509_num(chain); j++) {
-			if (X509_verify(sk_X509_value(chain, j), X509_get0_pubkey(root->x509)) == 1)
-				return TRUE;
-		}
+		if (root->trusted_root && X509_verify(x509, X509_get0_pubkey(root->x509)) == 1)
+			return TRUE;
 	}
 	return FALSE;
+}
+
+/* TrustedCN lists names or suffixes; an empty list allows all (amt/06 section 5) */
+static gboolean
+tls_name_is_trusted(PvSimDevice *device, X509 *leaf)
+{
+	const PvSimInstance *remote =
+	    pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
+	g_autofree char *name = tls_subject_part(leaf, NID_commonName);
+	gboolean listed = FALSE;
+	for (guint i = 0; i < remote->values->len; i++) {
+		const PvSimValue *value = remote->values->pdata[i];
+		if (strcmp(value->name, "TrustedCN") != 0)
+			continue;
+		listed = TRUE;
+		if (name != NULL && tls_ends_with_domain(name, value->text))
+			return TRUE;
+	}
+	return !listed;
+}
+
+/* Mutual TLS after set-up */
+static const char *
+tls_judge_mutual(PvSimDevice *device, STACK_OF(X509) * chain)
+{
+	int count = chain != NULL ? sk_X509_num(chain) : 0;
+	if (count == 0 || count > TLS_CHAIN_MAX)
+		return "client-untrusted";
+	for (int i = 0; i < count; i++) {
+		X509 *x509 = sk_X509_value(chain, i);
+		if (tls_is_rooted(device, x509))
+			return tls_name_is_trusted(device, sk_X509_value(chain, 0)) ? NULL
+										    : "client-name";
+		if (i + 1 == count ||
+		    X509_verify(x509, X509_get0_pubkey(sk_X509_value(chain, i + 1))) != 1)
+			break;
+	}
+	return "client-untrusted";
 }
 
 static int
@@ -208,37 +245,43 @@ tls_verify(X509_STORE_CTX *context, void *data)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
 	PvSimDevice *device = SSL_get_app_data(ssl);
-	const char *why = NULL;
-	if (device->state == PV_SIM_IN)
-		why = pv_sim_tls_judge(device, X509_STORE_CTX_get0_untrusted(context));
-	else if (!tls_verify_mutual(device, context))
-		why = "client-untrusted";
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
+	ERR_set_mark(); /* a signature that does not fit is no error of the handshake itself */
+	const char *why = device->state == PV_SIM_IN ? pv_sim_tls_judge(device, chain)
+						     : tls_judge_mutual(device, chain);
+	ERR_pop_to_mark();
 	g_free(device->last_refusal);
 	device->last_refusal = g_strdup(why);
 	if (why == NULL)
 		return 1;
 	gboolean unknown = device->switches->pki_alert == PV_SIM_ALERT_CERTIFICATE_UNKNOWN;
-	X509_STORE_CTX_set_error(context, unknown ? X509_V_ERR_NO_EXPLICIT_POLICY : X509_V_ERR_CERT_REJECTED);
+	X509_STORE_CTX_set_error(
+	    context, unknown ? X509_V_ERR_NO_EXPLICIT_POLICY : X509_V_ERR_CERT_REJECTED);
 	return 0;
 }
 
 static SSL_CTX *
 tls_make_context(guint min, guint max, gboolean ask)
 {
-	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION };
+	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION,
+		TLS1_3_VERSION };
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	g_assert(context != NULL); /* only memory can lack */
 	SSL_CTX_set_min_proto_version(context, versions[min]);
 	SSL_CTX_set_max_proto_version(context, versions[max]);
-	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	if (min < PV_SIM_TLS_1_2) {
 		SSL_CTX_set_security_level(context, 0); /* SHA-1 signatures and old suites */
-		int set = SSL_CTX_set_cipher_list(context, "RSA+AES:kRSA+AES:!aNULL:!eNULL:@SECLEVEL=0");
+		int set =
+		    SSL_CTX_set_cipher_list(context, "RSA+AES:kRSA+AES:!aNULL:!eNULL:@SECLEVEL=0");
 		g_assert(set == 1);
 	}
 	if (ask) {
-		SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		SSL_CTX_set_verify(
+		    context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 		SSL_CTX_set_cert_verify_callback(context, tls_verify, NULL);
 	}
 	return context;
@@ -257,7 +300,7 @@ tls_find_context(PvSimTlsStack *stack, guint min, guint max, gboolean ask)
 	}
 	if (found == NULL) {
 		found = g_new0(TlsContext, 1);
-		*found = (TlsContext){ min, max, ask, tls_make_context(min, max, ask) };
+		*found = (TlsContext) { min, max, ask, tls_make_context(min, max, ask) };
 		g_ptr_array_add(stack->contexts, found);
 	}
 	g_mutex_unlock(&stack->lock);
@@ -273,9 +316,15 @@ tls_ensure_on_die(PvSimTlsStack *stack)
 	EVP_PKEY *root_key = pv_sim_keys_take(stack->pool);
 	EVP_PKEY *middle_key = pv_sim_keys_take(stack->pool);
 	stack->on_die_key = pv_sim_keys_take(stack->pool);
-	const PvSimX509Spec root = { .organization = "Intel Corporation", .common_name = "OnDie CA Root Cert Signing", .ca = TRUE };
-	const PvSimX509Spec middle = { .organization = "Intel Corporation", .common_name = "OnDie CA CSME Intermediate CA", .ca = TRUE };
-	const PvSimX509Spec rom = { .organization = "Intel Corporation", .common_name = "CSME SIM ROM CA", .ca = TRUE };
+	const PvSimX509Spec root = { .organization = "Intel Corporation",
+		.common_name = "OnDie CA Root Cert Signing",
+		.ca = TRUE };
+	const PvSimX509Spec middle = { .organization = "Intel Corporation",
+		.common_name = "OnDie CA CSME Intermediate CA",
+		.ca = TRUE };
+	const PvSimX509Spec rom = {
+		.organization = "Intel Corporation", .common_name = "CSME SIM ROM CA", .ca = TRUE
+	};
 	X509 *root_x509 = pv_sim_x509_make(&root, root_key, NULL, root_key);
 	X509 *middle_x509 = pv_sim_x509_make(&middle, middle_key, root_x509, root_key);
 	X509 *rom_x509 = pv_sim_x509_make(&rom, stack->on_die_key, middle_x509, middle_key);
@@ -317,7 +366,8 @@ pv_sim_tls_ensure_built_in(PvSimTlsStack *stack, PvSimDevice *device)
 		.sha1 = device->personality->sha1,
 	};
 	X509 *issuer = on_die ? device->built_in_chain->pdata[0] : NULL;
-	X509 *leaf = pv_sim_x509_make(&spec, device->built_in_key, issuer, on_die ? stack->on_die_key : device->built_in_key);
+	X509 *leaf = pv_sim_x509_make(
+	    &spec, device->built_in_key, issuer, on_die ? stack->on_die_key : device->built_in_key);
 	g_ptr_array_insert(device->built_in_chain, 0, leaf);
 }
 
@@ -325,9 +375,11 @@ static gboolean
 tls_use_identity(PvSimTlsStack *stack, PvSimDevice *device, SSL *ssl)
 {
 	if (device->state == PV_SIM_POST && device->tls.key != NULL)
-		return SSL_use_certificate(ssl, device->tls.x509) == 1 && SSL_use_PrivateKey(ssl, device->tls.key) == 1;
+		return SSL_use_certificate(ssl, device->tls.x509) == 1 &&
+		       SSL_use_PrivateKey(ssl, device->tls.key) == 1;
 	pv_sim_tls_ensure_built_in(stack, device);
-	if (SSL_use_certificate(ssl, device->built_in_chain->pdata[0]) != 1 || SSL_use_PrivateKey(ssl, device->built_in_key) != 1)
+	if (SSL_use_certificate(ssl, device->built_in_chain->pdata[0]) != 1 ||
+	    SSL_use_PrivateKey(ssl, device->built_in_key) != 1)
 		return FALSE;
 	for (guint i = 1; i < device->built_in_chain->len; i++) {
 		if (SSL_add1_chain_cert(ssl, device->built_in_chain->pdata[i]) != 1)
@@ -340,15 +392,18 @@ SSL *
 pv_sim_tls_accept(PvSimTlsStack *stack, PvSimDevice *device)
 {
 	const PvSimSwitches *switches = device->switches;
-	gboolean ask = device->state == PV_SIM_IN || (device->state == PV_SIM_POST && device->tls.mutual);
-	SSL_CTX *context = tls_find_context(stack, switches->tls_min, MAX(switches->tls_max, switches->tls_min), ask);
+	gboolean ask =
+	    device->state == PV_SIM_IN || (device->state == PV_SIM_POST && device->tls.mutual);
+	SSL_CTX *context = tls_find_context(
+	    stack, switches->tls_min, MAX(switches->tls_max, switches->tls_min), ask);
 	SSL *ssl = SSL_new(context);
 	if (ssl == NULL)
 		return NULL;
 	/* a session is good for this device and this state of its TLS only */
 	guint32 id[3] = { device->index, device->generation, device->state };
 	SSL_set_app_data(ssl, device);
-	if (SSL_set_session_id_context(ssl, (const unsigned char *)id, sizeof id) != 1 || !tls_use_identity(stack, device, ssl)) {
+	if (SSL_set_session_id_context(ssl, (const unsigned char *)id, sizeof id) != 1 ||
+	    !tls_use_identity(stack, device, ssl)) {
 		SSL_free(ssl);
 		return NULL;
 	}
@@ -371,7 +426,8 @@ pv_sim_tls_refusal(SSL *ssl, PvSimDevice *device)
 		return "no-certificate";
 	if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && device->last_refusal != NULL)
 		return device->last_refusal;
-	if (ERR_GET_REASON(code) == SSL_R_UNSUPPORTED_PROTOCOL || ERR_GET_REASON(code) == SSL_R_NO_SHARED_CIPHER)
+	if (ERR_GET_REASON(code) == SSL_R_UNSUPPORTED_PROTOCOL ||
+	    ERR_GET_REASON(code) == SSL_R_NO_SHARED_CIPHER)
 		return "version-or-cipher";
 	return "handshake";
 }

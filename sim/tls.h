@@ -23,7 +23,7 @@ char *pv_sim_tls_client_name(SSL *ssl);
 const char *pv_sim_tls_refusal(SSL *ssl, PvSimDevice *device);
 
 /* Judges a provisioning certificate, leaf first: NULL: good; else the reason, a static text (amt/03 section 2) */
-const char *pv_sim_tls_judge(const PvSimDevice *device, STACK_OF(X509) *chain);
+const char *pv_sim_tls_judge(const PvSimDevice *device, STACK_OF(X509) * chain);
 /* Does the CN of a provisioning certificate fit a DNS suffix, by a suffix-rule? */
 gboolean pv_sim_tls_suffix_fits(guint rule, const char *common_name, const char *suffix);
 /* Makes the built-in certificate of a device, if it has none */

@@ -12,15 +12,16 @@ G_BEGIN_DECLS
 
 typedef struct {
 	const char *organization; /* NULL: none */
-	const char *unit;         /* NULL: none */
+	const char *unit; /* NULL: none */
 	const char *common_name;
-	const char *oids[4];      /* of the extended key usage; NULL ends; none: no such extension */
+	const char *oids[4]; /* of the extended key usage; NULL ends; none: no such extension */
 	gboolean ca;
-	gboolean sha1;            /* signature; else SHA-256 */
+	gboolean sha1; /* signature; else SHA-256 */
 	gboolean expired;
 } PvSimX509Spec;
 
 /* Makes and signs a certificate for @key. @issuer: NULL: it signs itself. X509_free() */
-X509 *pv_sim_x509_make(const PvSimX509Spec *spec, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key);
+X509 *pv_sim_x509_make(
+    const PvSimX509Spec *spec, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key);
 
 G_END_DECLS

@@ -25,7 +25,8 @@ client_run(char **argv, char **output)
 	g_autoptr(GError) error = NULL;
 	g_autofree char *text = NULL;
 	int status = 0;
-	gboolean ran = g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &text, NULL, &status, &error);
+	gboolean ran = g_spawn_sync(
+	    NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &text, NULL, &status, &error);
 	g_assert_no_error(error);
 	g_assert_true(ran && WIFEXITED(status));
 	if (output != NULL)
@@ -55,7 +56,8 @@ static void
 client_remove_folder(const char *path)
 {
 	GDir *folder = g_dir_open(path, 0, NULL);
-	for (const char *name = folder != NULL ? g_dir_read_name(folder) : NULL; name != NULL; name = g_dir_read_name(folder)) {
+	for (const char *name = folder != NULL ? g_dir_read_name(folder) : NULL; name != NULL;
+	     name = g_dir_read_name(folder)) {
 		g_autofree char *file = g_build_filename(path, name, NULL);
 		if (g_file_test(file, G_FILE_TEST_IS_DIR))
 			client_remove_folder(file);
@@ -74,7 +76,8 @@ test_pki_make(void)
 	g_autofree char *program = client_program();
 	g_autofree char *folder = g_dir_make_tmp("provost-sim-pki-XXXXXX", &error);
 	g_assert_no_error(error);
-	char *argv[] = { program, (char *)"pki", folder, (char *)"--suffix", (char *)"example.com", NULL };
+	char *argv[] = { program, (char *)"pki", folder, (char *)"--suffix", (char *)"example.com",
+		NULL };
 	g_assert_cmpint(client_run(argv, NULL), ==, 0);
 	g_assert_true(g_setenv(TEST_PKI, folder, TRUE));
 }
@@ -101,15 +104,16 @@ test_sim_start(const char *const *arguments)
 	g_autofree char *log = g_build_filename(sim->folder, "log", NULL);
 
 	g_autoptr(GPtrArray) argv = g_ptr_array_new();
-	const char *const fixed[] = { sim->program, "run", "--base", sim->base, "--roots", roots, "--control", sim->control, "--log", log,
-		"--set", "restart-msec=200" };
+	const char *const fixed[] = { sim->program, "run", "--base", sim->base, "--roots", roots,
+		"--control", sim->control, "--log", log, "--set", "restart-msec=200" };
 	for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
 		g_ptr_array_add(argv, (gpointer)fixed[i]);
 	for (guint i = 0; arguments != NULL && arguments[i] != NULL; i++)
 		g_ptr_array_add(argv, (gpointer)arguments[i]);
 	g_ptr_array_add(argv, NULL);
 	int out = -1;
-	g_spawn_async_with_pipes(NULL, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &sim->pid, NULL, &out, NULL, &error);
+	g_spawn_async_with_pipes(NULL, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
+	    NULL, &sim->pid, NULL, &out, NULL, &error);
 	g_assert_no_error(error);
 	client_wait_ready(out);
 	return sim;
@@ -279,8 +283,11 @@ client_make_context(TestClient *client)
 		g_assert_cmpint(SSL_CTX_set_cipher_list(client->context, "ALL:@SECLEVEL=0"), ==, 1);
 	}
 	if (client->chain != NULL) {
-		g_assert_cmpint(SSL_CTX_use_certificate_chain_file(client->context, client->chain), ==, 1);
-		g_assert_cmpint(SSL_CTX_use_PrivateKey_file(client->context, client->key, SSL_FILETYPE_PEM), ==, 1);
+		g_assert_cmpint(
+		    SSL_CTX_use_certificate_chain_file(client->context, client->chain), ==, 1);
+		g_assert_cmpint(
+		    SSL_CTX_use_PrivateKey_file(client->context, client->key, SSL_FILETYPE_PEM), ==,
+		    1);
 	}
 }
 
@@ -337,14 +344,17 @@ test_client_connect(TestClient *client)
 static gssize
 client_read(TestClient *client, char *data, gsize size)
 {
-	return client->ssl != NULL ? SSL_read(client->ssl, data, (int)size) : recv(client->fd, data, size, 0);
+	return client->ssl != NULL ? SSL_read(client->ssl, data, (int)size)
+				   : recv(client->fd, data, size, 0);
 }
 
 static void
 client_write(TestClient *client, const char *data, gsize length)
 {
-	gssize sent = client->ssl != NULL ? SSL_write(client->ssl, data, (int)length) : send(client->fd, data, length, MSG_NOSIGNAL);
-	g_assert_cmpint(sent, <=, (gssize)length); /* a closed connection shows when the answer is read */
+	gssize sent = client->ssl != NULL ? SSL_write(client->ssl, data, (int)length)
+					  : send(client->fd, data, length, MSG_NOSIGNAL);
+	g_assert_cmpint(
+	    sent, <=, (gssize)length); /* a closed connection shows when the answer is read */
 }
 
 /* HTTP */
@@ -398,7 +408,8 @@ client_is_whole(TestAnswer *answer, const char *raw)
 	g_autofree char *length = client_header(answer->head, "Content-Length");
 	g_autofree char *encoding = client_header(answer->head, "Transfer-Encoding");
 	g_autoptr(GString) body = g_string_new(NULL);
-	gboolean whole = encoding != NULL ? client_join_chunks(raw, body) : strlen(raw) >= g_ascii_strtoull(length, NULL, 10);
+	gboolean whole = encoding != NULL ? client_join_chunks(raw, body)
+					  : strlen(raw) >= g_ascii_strtoull(length, NULL, 10);
 	if (!whole)
 		return FALSE;
 	answer->body = g_strdup(encoding != NULL ? body->str : raw);
@@ -429,16 +440,21 @@ client_receive(TestClient *client)
 }
 
 TestAnswer *
-test_client_send(TestClient *client, const char *method, const char *path, const char *authorization, const char *body)
+test_client_send(TestClient *client, const char *method, const char *path,
+    const char *authorization, const char *body)
 {
 	if (client->fd < 0 && !test_client_connect(client))
 		g_error("%s:%u: %s", client->address, client->port, client->refused);
-	g_autofree char *header = authorization != NULL ? g_strdup_printf("Authorization: %s\r\n", authorization) : g_strdup("");
-	g_autofree char *text = g_strdup_printf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n%s\r\n%s", method, path,
-	    client->address, strlen(body), header, body);
+	g_autofree char *header = authorization != NULL
+				      ? g_strdup_printf("Authorization: %s\r\n", authorization)
+				      : g_strdup("");
+	g_autofree char *text =
+	    g_strdup_printf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n%s\r\n%s", method,
+		path, client->address, strlen(body), header, body);
 	client_write(client, text, strlen(text));
 	TestAnswer *answer = client_receive(client);
-	g_autofree char *connection = answer->head != NULL ? client_header(answer->head, "Connection") : NULL;
+	g_autofree char *connection =
+	    answer->head != NULL ? client_header(answer->head, "Connection") : NULL;
 	if (answer->status == 0 || g_strcmp0(connection, "close") == 0)
 		test_client_close(client);
 	return answer;
@@ -471,9 +487,12 @@ test_client_digest(TestClient *client, const char *body)
 	g_autofree char *a1 = client_md5("%s:%s:%s", client->user, client->realm, client->password);
 	g_autofree char *body_hash = client_md5("%s", body);
 	gboolean integrity = strcmp(client->qop, "auth-int") == 0;
-	g_autofree char *a2 = integrity ? client_md5("POST:/wsman:%s", body_hash) : client_md5("POST:/wsman");
-	g_autofree char *response = client_md5("%s:%s:%08x:0123456789abcdef:%s:%s", a1, client->nonce, client->count, client->qop, a2);
-	return g_strdup_printf("Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"/wsman\", qop=%s, response=\"%s\", nc=%08x, cnonce=\"0123456789abcdef\"",
+	g_autofree char *a2 =
+	    integrity ? client_md5("POST:/wsman:%s", body_hash) : client_md5("POST:/wsman");
+	g_autofree char *response = client_md5(
+	    "%s:%s:%08x:0123456789abcdef:%s:%s", a1, client->nonce, client->count, client->qop, a2);
+	return g_strdup_printf(
+	    "Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"/wsman\", qop=%s, response=\"%s\", nc=%08x, cnonce=\"0123456789abcdef\"",
 	    client->user, client->realm, client->nonce, client->qop, response, client->count);
 }
 
@@ -496,8 +515,11 @@ test_client_post(TestClient *client, const char *body)
 {
 	for (guint try = 0;; try++) {
 		client->count++;
-		g_autofree char *authorization = client->nonce != NULL && client->user != NULL ? test_client_digest(client, body) : NULL;
-		g_autoptr(TestAnswer) answer = test_client_send(client, "POST", "/wsman", authorization, body);
+		g_autofree char *authorization = client->nonce != NULL && client->user != NULL
+						     ? test_client_digest(client, body)
+						     : NULL;
+		g_autoptr(TestAnswer) answer =
+		    test_client_send(client, "POST", "/wsman", authorization, body);
 		if (answer->status == 401)
 			client_take_challenge(client, answer);
 		if (answer->status != 401 || client->user == NULL || try == 1)
@@ -510,32 +532,43 @@ test_client_post(TestClient *client, const char *body)
 static char *
 client_uri(const char *class_name)
 {
-	return g_strconcat(g_str_has_prefix(class_name, "CIM_") ? CIM_URI : AMT_URI, class_name, NULL);
+	return g_strconcat(
+	    g_str_has_prefix(class_name, "CIM_") ? CIM_URI : AMT_URI, class_name, NULL);
 }
 
 char *
-test_envelope(const char *class_name, const char *action, const char *selector, const char *value, const char *body)
+test_envelope(const char *class_name, const char *action, const char *selector, const char *value,
+    const char *body)
 {
 	static const char *const transfer[] = { "Get", "Put", "Create", "Delete", NULL };
 	g_autofree char *uri = client_uri(class_name);
-	g_autofree char *full = g_strv_contains(transfer, action) ? g_strconcat("http://schemas.xmlsoap.org/ws/2004/09/transfer/", action, NULL) :
-	    strcmp(action, "Enumerate") == 0 || strcmp(action, "Pull") == 0 ? g_strconcat(ENUMERATION_URI "/", action, NULL) :
-	    g_strconcat(uri, "/", action, NULL);
-	g_autofree char *set = selector != NULL ?
-	    g_strdup_printf("<w:SelectorSet><w:Selector Name=\"%s\">%s</w:Selector></w:SelectorSet>", selector, value) : g_strdup("");
+	g_autofree char *full =
+	    g_strv_contains(transfer, action)
+		? g_strconcat("http://schemas.xmlsoap.org/ws/2004/09/transfer/", action, NULL)
+	    : strcmp(action, "Enumerate") == 0 || strcmp(action, "Pull") == 0
+		? g_strconcat(ENUMERATION_URI "/", action, NULL)
+		: g_strconcat(uri, "/", action, NULL);
+	g_autofree char *set =
+	    selector != NULL
+		? g_strdup_printf(
+		      "<w:SelectorSet><w:Selector Name=\"%s\">%s</w:Selector></w:SelectorSet>",
+		      selector, value)
+		: g_strdup("");
 	return g_strdup_printf(
 	    "<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "
 	    "xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\">"
 	    "<s:Header><a:Action>%s</a:Action><a:To>/wsman</a:To><w:ResourceURI>%s</w:ResourceURI><a:MessageID>12</a:MessageID>"
 	    "<a:ReplyTo><a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
-	    "<w:OperationTimeout>PT60S</w:OperationTimeout>%s</s:Header><s:Body>%s</s:Body></s:Envelope>", full, uri, set, body);
+	    "<w:OperationTimeout>PT60S</w:OperationTimeout>%s</s:Header><s:Body>%s</s:Body></s:Envelope>",
+	    full, uri, set, body);
 }
 
 char *
 test_input(const char *class_name, const char *method, const char *parameters)
 {
 	g_autofree char *uri = client_uri(class_name);
-	return g_strdup_printf("<r:%s_INPUT xmlns:r=\"%s\">%s</r:%s_INPUT>", method, uri, parameters, method);
+	return g_strdup_printf(
+	    "<r:%s_INPUT xmlns:r=\"%s\">%s</r:%s_INPUT>", method, uri, parameters, method);
 }
 
 char *
@@ -561,14 +594,18 @@ test_get(TestClient *client, const char *class_name, const char *selector, const
 TestAnswer *
 test_pull_all(TestClient *client, const char *class_name, guint *pulls)
 {
-	g_autofree char *enumerate = test_envelope(class_name, "Enumerate", NULL, NULL, "<n:Enumerate xmlns:n=\"" ENUMERATION_URI "\"/>");
+	g_autofree char *enumerate = test_envelope(
+	    class_name, "Enumerate", NULL, NULL, "<n:Enumerate xmlns:n=\"" ENUMERATION_URI "\"/>");
 	g_autoptr(TestAnswer) answer = test_client_post(client, enumerate);
 	g_assert_cmpuint(answer->status, ==, 200);
 	g_autofree char *context = test_find(answer->body, "EnumerationContext");
 	*pulls = 0;
 	while (context != NULL) {
-		g_autofree char *body = g_strdup_printf("<n:Pull xmlns:n=\"" ENUMERATION_URI "\"><n:EnumerationContext>%s</n:EnumerationContext>"
-		    "<n:MaxElements>999</n:MaxElements><n:MaxCharacters>99999</n:MaxCharacters></n:Pull>", context);
+		g_autofree char *body = g_strdup_printf(
+		    "<n:Pull xmlns:n=\"" ENUMERATION_URI
+		    "\"><n:EnumerationContext>%s</n:EnumerationContext>"
+		    "<n:MaxElements>999</n:MaxElements><n:MaxCharacters>99999</n:MaxCharacters></n:Pull>",
+		    context);
 		g_autofree char *pull = test_envelope(class_name, "Pull", NULL, NULL, body);
 		test_answer_free(answer);
 		answer = test_client_post(client, pull);
@@ -582,7 +619,8 @@ test_pull_all(TestClient *client, const char *class_name, guint *pulls)
 }
 
 guint
-test_invoke(TestClient *client, const char *class_name, const char *method, const char *parameters, char **xml)
+test_invoke(TestClient *client, const char *class_name, const char *method, const char *parameters,
+    char **xml)
 {
 	g_autofree char *input = test_input(class_name, method, parameters);
 	g_autofree char *envelope = test_envelope(class_name, method, NULL, NULL, input);
@@ -596,10 +634,12 @@ test_invoke(TestClient *client, const char *class_name, const char *method, cons
 }
 
 void
-test_put(TestClient *client, const char *class_name, const char *selector, const char *value, const char *properties)
+test_put(TestClient *client, const char *class_name, const char *selector, const char *value,
+    const char *properties)
 {
 	g_autofree char *uri = client_uri(class_name);
-	g_autofree char *body = g_strdup_printf("<r:%s xmlns:r=\"%s\">%s</r:%s>", class_name, uri, properties, class_name);
+	g_autofree char *body = g_strdup_printf(
+	    "<r:%s xmlns:r=\"%s\">%s</r:%s>", class_name, uri, properties, class_name);
 	g_autofree char *envelope = test_envelope(class_name, "Put", selector, value, body);
 	g_autoptr(TestAnswer) answer = test_client_post(client, envelope);
 	g_assert_cmpuint(answer->status, ==, 200);

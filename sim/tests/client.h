@@ -12,9 +12,9 @@ void test_pki_remove(void);
 
 typedef struct {
 	char *program;
-	char *folder;  /* temporary; holds the control socket and the log */
+	char *folder; /* temporary; holds the control socket and the log */
 	char *control;
-	char *base;    /* first address */
+	char *base; /* first address */
 	GPid pid;
 } TestSim;
 
@@ -35,29 +35,31 @@ typedef struct {
 	char *address;
 	guint16 port;
 	char *chain, *key; /* files; NULL: no client certificate */
-	gboolean old;      /* offer TLS 1.0 */
+	gboolean old; /* offer TLS 1.0 */
 	char *user, *password;
 	char *realm, *nonce, *qop;
-	guint count;       /* nc */
+	guint count; /* nc */
 	int fd;
 	SSL_CTX *context;
 	SSL *ssl;
-	char *refused;     /* why the handshake failed, or NULL */
-	char *peer;        /* issuer of the server's certificate, after a handshake */
+	char *refused; /* why the handshake failed, or NULL */
+	char *peer; /* issuer of the server's certificate, after a handshake */
 	char *peer_pem;
 } TestClient;
 
 typedef struct {
-	guint status;   /* of HTTP; 0: the connection closed without an answer */
+	guint status; /* of HTTP; 0: the connection closed without an answer */
 	char *head;
 	char *body;
 	char *raw_body; /* before the chunks were joined */
 } TestAnswer;
 
-TestClient *test_client_new(TestSim *sim, guint index); /* with the good certificate, TLS port, no login */
+TestClient *test_client_new(
+    TestSim *sim, guint index); /* with the good certificate, TLS port, no login */
 void test_client_free(TestClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestClient, test_client_free)
-void test_client_set_certificate(TestClient *client, TestSim *sim, const char *name); /* NULL: none; "": the good one */
+void test_client_set_certificate(
+    TestClient *client, TestSim *sim, const char *name); /* NULL: none; "": the good one */
 void test_client_set_login(TestClient *client, const char *user, const char *password);
 gboolean test_client_connect(TestClient *client); /* FALSE: refused: see client->refused */
 void test_client_close(TestClient *client);
@@ -65,21 +67,27 @@ void test_client_close(TestClient *client);
 void test_answer_free(TestAnswer *answer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestAnswer, test_answer_free)
 /* One exchange; connects when needed. @authorization: the header's value or NULL */
-TestAnswer *test_client_send(TestClient *client, const char *method, const char *path, const char *authorization, const char *body);
+TestAnswer *test_client_send(TestClient *client, const char *method, const char *path,
+    const char *authorization, const char *body);
 /* POST to /wsman, and once more with Digest after a challenge, if there is a login */
 TestAnswer *test_client_post(TestClient *client, const char *body);
-char *test_client_digest(TestClient *client, const char *body); /* Authorization for the nonce at hand */
+char *test_client_digest(
+    TestClient *client, const char *body); /* Authorization for the nonce at hand */
 
 /* Envelopes; g_free() */
-char *test_envelope(const char *class_name, const char *action, const char *selector, const char *selector_value, const char *body);
+char *test_envelope(const char *class_name, const char *action, const char *selector,
+    const char *selector_value, const char *body);
 char *test_input(const char *class_name, const char *method, const char *parameters);
 /* Text of the first element with this local name; g_free(); NULL: there is none */
 char *test_find(const char *xml, const char *name);
 
 /* Whole calls; the answer must be of HTTP 200 */
-TestAnswer *test_get(TestClient *client, const char *class_name, const char *selector, const char *value);
+TestAnswer *test_get(
+    TestClient *client, const char *class_name, const char *selector, const char *value);
 TestAnswer *test_pull_all(TestClient *client, const char *class_name, guint *pulls);
-guint test_invoke(TestClient *client, const char *class_name, const char *method, const char *parameters, char **xml);
-void test_put(TestClient *client, const char *class_name, const char *selector, const char *value, const char *properties);
+guint test_invoke(TestClient *client, const char *class_name, const char *method,
+    const char *parameters, char **xml);
+void test_put(TestClient *client, const char *class_name, const char *selector, const char *value,
+    const char *properties);
 /* The subcode of the fault that the request must meet; g_free() */
 char *test_fault(TestClient *client, const char *envelope);

@@ -10,11 +10,12 @@
 #define ACCESS "AMT_AuthorizationService"
 
 typedef struct {
-	const char *file;       /* below the recordings */
+	const char *file; /* below the recordings */
 	const char *class_name;
-	const char *action;     /* Get, Pull, Put or a method */
-	const char *selector;   /* InstanceID for Get and Put, parameters of a method */
-	const char *differs;    /* local names that may be on one side only: other versions, other settings; " a b " */
+	const char *action; /* Get, Pull, Put or a method */
+	const char *selector; /* InstanceID for Get and Put, parameters of a method */
+	const char *
+	    differs; /* local names that may be on one side only: other versions, other settings; " a b " */
 } ShapeRow;
 
 /* clang-format off */
@@ -74,9 +75,11 @@ shape_append(GString *shape, xmlNodePtr node, const char *differs)
 		g_autofree char *word = g_strdup_printf(" %s ", (const char *)node->name);
 		if (strstr(differs, word) != NULL)
 			continue;
-		g_string_append_printf(shape, "%s:%s {%s}\n", node->ns->prefix != NULL ? (const char *)node->ns->prefix : "",
+		g_string_append_printf(shape, "%s:%s {%s}\n",
+		    node->ns->prefix != NULL ? (const char *)node->ns->prefix : "",
 		    (const char *)node->name, (const char *)node->ns->href);
-		for (xmlAttrPtr attribute = node->properties; attribute != NULL; attribute = attribute->next)
+		for (xmlAttrPtr attribute = node->properties; attribute != NULL;
+		     attribute = attribute->next)
 			g_string_append_printf(shape, "  @%s\n", (const char *)attribute->name);
 		shape_append(shape, node->children, differs);
 		g_string_append_printf(shape, "/%s\n", (const char *)node->name);
@@ -92,7 +95,8 @@ shape_of(const char *xml, const char *differs)
 	xmlNodePtr root = xmlDocGetRootElement(doc);
 	GString *shape = g_string_new(NULL);
 	for (xmlNsPtr ns = root->nsDef; ns != NULL; ns = ns->next)
-		g_string_append_printf(shape, "%s=%s\n", (const char *)ns->prefix, (const char *)ns->href);
+		g_string_append_printf(
+		    shape, "%s=%s\n", (const char *)ns->prefix, (const char *)ns->href);
 	shape_append(shape, root, differs);
 	xmlFreeDoc(doc);
 	return g_string_free(shape, FALSE);
@@ -102,13 +106,16 @@ shape_of(const char *xml, const char *differs)
 static void
 shape_compare_header(const char *recorded, const char *answer)
 {
-	static const char *const same[] = { "Action a:mustUnderstand=\"true\"", "ResourceURI", "To" };
+	static const char *const same[] = { "Action a:mustUnderstand=\"true\"", "ResourceURI",
+		"To" };
 	for (guint i = 0; i < G_N_ELEMENTS(same); i++) {
 		g_autofree char *ours = test_find(answer, same[i]);
 		g_autofree char *flat = g_strdup(recorded);
 		char *blank = strstr(flat, "mustUnderstand= ");
 		if (blank != NULL) /* pretty-printed by hand */
-			memmove(blank + strlen("mustUnderstand="), blank + strlen("mustUnderstand= "), strlen(blank + strlen("mustUnderstand= ")) + 1);
+			memmove(blank + strlen("mustUnderstand="),
+			    blank + strlen("mustUnderstand= "),
+			    strlen(blank + strlen("mustUnderstand= ")) + 1);
 		g_autofree char *theirs = test_find(flat, same[i]);
 		g_assert_cmpstr(ours, ==, g_strstrip(theirs));
 	}
@@ -121,7 +128,8 @@ shape_ask(TestClient *client, const ShapeRow *row)
 	if (strcmp(row->action, "Pull") == 0)
 		return test_pull_all(client, row->class_name, &pulls);
 	if (strcmp(row->action, "Get") == 0)
-		return test_get(client, row->class_name, row->selector != NULL ? "InstanceID" : NULL, row->selector);
+		return test_get(client, row->class_name,
+		    row->selector != NULL ? "InstanceID" : NULL, row->selector);
 	g_autofree char *input = test_input(row->class_name, row->action, row->selector);
 	g_autofree char *envelope = test_envelope(row->class_name, row->action, NULL, NULL, input);
 	TestAnswer *answer = test_client_post(client, envelope);
@@ -134,7 +142,8 @@ static char *
 shape_find_recordings(void)
 {
 	const char *top = g_getenv("PV_TOP_SRCDIR");
-	g_autofree char *folder = g_build_filename(top != NULL ? top : ".", "..", "shared", "amt", "recordings", NULL);
+	g_autofree char *folder =
+	    g_build_filename(top != NULL ? top : ".", "..", "shared", "amt", "recordings", NULL);
 	if (g_file_test(folder, G_FILE_TEST_IS_DIR))
 		return g_steal_pointer(&folder);
 	g_test_skip("the recordings are not beside the source tree (../shared/amt/recordings)");
@@ -151,7 +160,10 @@ shape_test_recordings(void)
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	/* the recorded store holds two key pairs; one more comes with the row of GenerateKeyPair */
-	g_assert_cmpuint(test_invoke(client, "AMT_PublicKeyManagementService", "GenerateKeyPair", "<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", NULL), ==, 0);
+	g_assert_cmpuint(
+	    test_invoke(client, "AMT_PublicKeyManagementService", "GenerateKeyPair",
+		"<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", NULL),
+	    ==, 0);
 	for (guint i = 0; i < G_N_ELEMENTS(shape_rows); i++) {
 		const ShapeRow *row = &shape_rows[i];
 		g_autofree char *path = g_build_filename(folder, row->file, NULL);
@@ -177,7 +189,8 @@ shape_test_wire(void)
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	g_autoptr(TestAnswer) one = test_get(client, "AMT_GeneralSettings", NULL, NULL);
 	g_autoptr(TestAnswer) two = test_get(client, "AMT_GeneralSettings", NULL, NULL);
-	g_assert_true(g_str_has_prefix(one->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope "));
+	g_assert_true(
+	    g_str_has_prefix(one->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope "));
 	g_assert_nonnull(strstr(one->body, "<g:HostName></g:HostName>"));
 	g_assert_null(strstr(one->body, "> <"));
 	g_assert_null(strstr(one->body, "/>"));
@@ -195,9 +208,12 @@ shape_test_wire(void)
 	g_autofree char *get = test_envelope("AMT_NoSuchClass", "Get", NULL, NULL, "");
 	g_autoptr(TestAnswer) fault = test_client_post(client, get);
 	g_assert_nonnull(strstr(fault->head, "Connection: close"));
-	g_assert_nonnull(strstr(fault->body, "xmlns:g=\"http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd\""));
-	g_assert_nonnull(strstr(fault->body, "<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:DestinationUnreachable</a:Value></a:Subcode></a:Code>"));
-	g_assert_nonnull(strstr(fault->body, "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault</b:Action>"));
+	g_assert_nonnull(
+	    strstr(fault->body, "xmlns:g=\"http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd\""));
+	g_assert_nonnull(strstr(fault->body,
+	    "<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:DestinationUnreachable</a:Value></a:Subcode></a:Code>"));
+	g_assert_nonnull(strstr(
+	    fault->body, "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault</b:Action>"));
 	test_sim_stop(sim);
 }
 

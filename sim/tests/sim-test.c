@@ -18,9 +18,10 @@
 #define CLOCK "AMT_TimeSynchronizationService"
 #define PASSWORD "N3w-Admin!pass"
 
-#define EPR(class_name, id)                                                                                            \
-	"<a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address><a:ReferenceParameters>"    \
-	"<w:ResourceURI>http://intel.com/wbem/wscim/1/amt-schema/1/" class_name "</w:ResourceURI><w:SelectorSet>"          \
+#define EPR(class_name, id) \
+	"<a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address><a:ReferenceParameters>" \
+	"<w:ResourceURI>http://intel.com/wbem/wscim/1/amt-schema/1/" class_name \
+	"</w:ResourceURI><w:SelectorSet>" \
 	"<w:Selector Name=\"" id "</w:Selector></w:SelectorSet></a:ReferenceParameters>"
 
 static char *
@@ -48,8 +49,11 @@ sim_test_set_clock(TestClient *client, gint64 to)
 	g_autofree char *xml = NULL;
 	g_assert_cmpuint(test_invoke(client, CLOCK, "GetLowAccuracyTimeSynch", "", &xml), ==, 0);
 	g_autofree char *read = test_find(xml, "Ta0");
-	g_autofree char *parameters = g_strdup_printf("<r:Ta0>%s</r:Ta0><r:Tm1>%" G_GINT64_FORMAT "</r:Tm1><r:Tm2>%" G_GINT64_FORMAT "</r:Tm2>", read, to, to);
-	g_assert_cmpuint(test_invoke(client, CLOCK, "SetHighAccuracyTimeSynch", parameters, NULL), ==, 0);
+	g_autofree char *parameters = g_strdup_printf("<r:Ta0>%s</r:Ta0><r:Tm1>%" G_GINT64_FORMAT
+						      "</r:Tm1><r:Tm2>%" G_GINT64_FORMAT "</r:Tm2>",
+	    read, to, to);
+	g_assert_cmpuint(
+	    test_invoke(client, CLOCK, "SetHighAccuracyTimeSynch", parameters, NULL), ==, 0);
 }
 
 /* Parts that need no running simulator */
@@ -77,9 +81,15 @@ sim_test_suffix_rules(void)
 	};
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_test_message("%s for %s", rows[i].name, rows[i].suffix);
-		g_assert_cmpint(pv_sim_tls_suffix_fits(PV_SIM_SUFFIX_STRICT, rows[i].name, rows[i].suffix), ==, rows[i].strict);
-		g_assert_cmpint(pv_sim_tls_suffix_fits(PV_SIM_SUFFIX_TWO_LABELS, rows[i].name, rows[i].suffix), ==, rows[i].two);
-		g_assert_cmpint(pv_sim_tls_suffix_fits(PV_SIM_SUFFIX_LOOSE, rows[i].name, rows[i].suffix), ==, rows[i].loose);
+		g_assert_cmpint(
+		    pv_sim_tls_suffix_fits(PV_SIM_SUFFIX_STRICT, rows[i].name, rows[i].suffix), ==,
+		    rows[i].strict);
+		g_assert_cmpint(
+		    pv_sim_tls_suffix_fits(PV_SIM_SUFFIX_TWO_LABELS, rows[i].name, rows[i].suffix),
+		    ==, rows[i].two);
+		g_assert_cmpint(
+		    pv_sim_tls_suffix_fits(PV_SIM_SUFFIX_LOOSE, rows[i].name, rows[i].suffix), ==,
+		    rows[i].loose);
 	}
 }
 
@@ -95,7 +105,8 @@ sim_test_keys_distinct(void)
 		g_assert_cmpint(EVP_PKEY_get_bits(key), ==, 2048);
 		unsigned char *der = NULL;
 		int length = i2d_PublicKey(key, &der);
-		g_assert_true(g_hash_table_add(seen, g_compute_checksum_for_data(G_CHECKSUM_SHA256, der, (gsize)length)));
+		g_assert_true(g_hash_table_add(
+		    seen, g_compute_checksum_for_data(G_CHECKSUM_SHA256, der, (gsize)length)));
 		OPENSSL_free(der);
 		EVP_PKEY_CTX_free(context);
 		EVP_PKEY_free(key);
@@ -128,6 +139,7 @@ sim_test_refusals(void)
 		{ "no-server-auth", "no-server-auth" },
 		{ "wrong-suffix", "suffix" },
 		{ "gap", "chain-incomplete" },
+		{ "forged", "chain-signature" },
 		{ "other-root", "root-unknown" },
 		{ NULL, "no-certificate" },
 	};
@@ -145,12 +157,15 @@ sim_test_refusals(void)
 			g_assert_nonnull(strstr(client->refused, "alert"));
 	}
 	/* a root that is no longer active */
-	g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001", "switch:trusted-suffix=corp.test", NULL), ==, 0);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "switch:trusted-suffix=corp.test", NULL),
+	    ==, 0);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	g_assert_false(test_client_connect(client));
 	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
-	g_assert_cmpstr(test_dump_string(dump, "last-tls-refusal"), ==, "suffix"); /* MEBx goes before DHCP */
-	g_assert_cmpint(test_dump_int(dump, "counters.tls-refused"), ==, 7);
+	g_assert_cmpstr(
+	    test_dump_string(dump, "last-tls-refusal"), ==, "suffix"); /* MEBx goes before DHCP */
+	g_assert_cmpint(test_dump_int(dump, "counters.tls-refused"), ==, 8);
 	test_sim_stop(sim);
 }
 
@@ -167,7 +182,8 @@ sim_test_null_request(const char *der_base64)
 	EVP_PKEY *other = EVP_RSA_gen(2048);
 	X509_REQ *request = X509_REQ_new();
 	g_assert_nonnull(key);
-	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_ASC, (const unsigned char *)"pc-0001.example.com", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_ASC,
+	    (const unsigned char *)"pc-0001.example.com", -1, -1, 0);
 	g_assert_cmpint(X509_REQ_set_pubkey(request, key), ==, 1);
 	g_assert_cmpint(X509_REQ_sign(request, other, EVP_sha256()), >, 0);
 	unsigned char *out = NULL;
@@ -192,7 +208,8 @@ sim_test_issue(const char *request_base64)
 	g_assert_cmpint(X509_REQ_verify(request, key), ==, 1); /* the device really signed */
 	EVP_PKEY *ca_key = EVP_RSA_gen(2048);
 	const PvSimX509Spec ca_spec = { .common_name = "Test CA", .ca = TRUE };
-	const PvSimX509Spec spec = { .common_name = "pc-0001.example.com", .oids = { PV_SIM_X509_OID_SERVER } };
+	const PvSimX509Spec spec = { .common_name = "pc-0001.example.com",
+		.oids = { PV_SIM_X509_OID_SERVER } };
 	X509 *ca = pv_sim_x509_make(&ca_spec, ca_key, NULL, ca_key);
 	X509 *leaf = pv_sim_x509_make(&spec, key, ca, ca_key);
 	unsigned char *out = NULL;
@@ -210,42 +227,54 @@ static char *
 sim_test_get_certificate(TestClient *client)
 {
 	g_autofree char *xml = NULL;
-	g_assert_cmpuint(test_invoke(client, STORE, "GenerateKeyPair", "<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", &xml), ==, 0);
-	g_autofree char *key_id = test_find(strstr(xml, "SelectorSet"), "Selector Name=\"InstanceID\"");
+	g_assert_cmpuint(
+	    test_invoke(client, STORE, "GenerateKeyPair",
+		"<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", &xml),
+	    ==, 0);
+	g_autofree char *key_id =
+	    test_find(strstr(xml, "SelectorSet"), "Selector Name=\"InstanceID\"");
 	g_assert_nonnull(strstr(xml, ">Intel(r) AMT Key: Handle: 0<"));
-	g_autoptr(TestAnswer) key = test_get(client, "AMT_PublicPrivateKeyPair", "InstanceID", "Intel(r) AMT Key: Handle: 0");
+	g_autoptr(TestAnswer) key = test_get(
+	    client, "AMT_PublicPrivateKeyPair", "InstanceID", "Intel(r) AMT Key: Handle: 0");
 	g_autofree char *der = test_find(key->body, "DERKey");
 	g_autofree char *request = sim_test_null_request(der);
-	g_autofree char *parameters = g_strdup_printf("<r:KeyPair>" EPR("AMT_PublicPrivateKeyPair", "InstanceID\">Intel(r) AMT Key: Handle: 0")
-	    "</r:KeyPair><r:SigningAlgorithm>1</r:SigningAlgorithm><r:NullSignedCertificateRequest>%s</r:NullSignedCertificateRequest>", request);
+	g_autofree char *parameters = g_strdup_printf(
+	    "<r:KeyPair>" EPR("AMT_PublicPrivateKeyPair",
+		"InstanceID\">Intel(r) AMT Key: Handle: 0") "</r:KeyPair><r:SigningAlgorithm>1</r:SigningAlgorithm><r:NullSignedCertificateRequest>%s</r:NullSignedCertificateRequest>",
+	    request);
 	g_autofree char *signed_xml = NULL;
-	g_assert_cmpuint(test_invoke(client, STORE, "GeneratePKCS10RequestEx", parameters, &signed_xml), ==, 0);
+	g_assert_cmpuint(
+	    test_invoke(client, STORE, "GeneratePKCS10RequestEx", parameters, &signed_xml), ==, 0);
 	g_autofree char *csr = test_find(signed_xml, "SignedCertificateRequest");
 	return sim_test_issue(csr);
 }
 
-#define CONTEXT                                                                                                        \
-	"<r:AMT_TLSCredentialContext xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_TLSCredentialContext\">"     \
-	"<r:ElementInContext>" EPR("AMT_PublicKeyCertificate", "InstanceID\">Intel(r) AMT Certificate: Handle: 0")         \
-	"</r:ElementInContext><r:ElementProvidingContext>"                                                                 \
-	EPR("AMT_TLSProtocolEndpointCollection", "ElementName\">TLSProtocolEndpointInstances Collection")                  \
-	"</r:ElementProvidingContext></r:AMT_TLSCredentialContext>"
+#define CONTEXT \
+	"<r:AMT_TLSCredentialContext xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_TLSCredentialContext\">" \
+	"<r:ElementInContext>" EPR("AMT_PublicKeyCertificate", \
+	    "InstanceID\">Intel(r) AMT Certificate: Handle: 0") "</r:ElementInContext><r:ElementProvidingContext>" EPR("AMT_TLSProtocolEndpointCollection", \
+	    "ElementName\">TLSProtocolEndpointInstances Collection") "</r:ElementProvidingContext></r:AMT_TLSCredentialContext>"
 
 static void
 sim_test_install(TestClient *client)
 {
 	g_autofree char *certificate = sim_test_get_certificate(client);
-	g_autofree char *blob = g_strdup_printf("<r:CertificateBlob>%s</r:CertificateBlob>", certificate);
-	g_assert_cmpuint(test_invoke(client, STORE, "AddCertificate", "<r:CertificateBlob>AAAA</r:CertificateBlob>", NULL), ==, 2063);
+	g_autofree char *blob =
+	    g_strdup_printf("<r:CertificateBlob>%s</r:CertificateBlob>", certificate);
+	g_assert_cmpuint(test_invoke(client, STORE, "AddCertificate",
+			     "<r:CertificateBlob>AAAA</r:CertificateBlob>", NULL),
+	    ==, 2063);
 	g_assert_cmpuint(test_invoke(client, STORE, "AddCertificate", blob, NULL), ==, 0);
 	g_assert_cmpuint(test_invoke(client, STORE, "AddCertificate", blob, NULL), ==, 2058);
-	g_autofree char *create = test_envelope("AMT_TLSCredentialContext", "Create", NULL, NULL, CONTEXT);
+	g_autofree char *create =
+	    test_envelope("AMT_TLSCredentialContext", "Create", NULL, NULL, CONTEXT);
 	g_autoptr(TestAnswer) created = test_client_post(client, create);
 	g_assert_cmpuint(created->status, ==, 200);
 	g_assert_nonnull(strstr(created->body, "TLSProtocolEndpoint Instances Collection"));
 	g_autofree char *again = test_fault(client, create);
 	g_assert_cmpstr(again, ==, "AlreadyExists");
-	g_autofree char *delete = test_envelope("AMT_PublicKeyCertificate", "Delete", "InstanceID", "Intel(r) AMT Certificate: Handle: 0", "");
+	g_autofree char *delete = test_envelope("AMT_PublicKeyCertificate", "Delete", "InstanceID",
+	    "Intel(r) AMT Certificate: Handle: 0", "");
 	g_autofree char *in_use = test_fault(client, delete);
 	g_assert_cmpstr(in_use, ==, "AccessDenied");
 }
@@ -255,8 +284,10 @@ sim_test_set_admin(TestClient *client, const char *password)
 {
 	g_autofree char *realm = sim_test_realm(client);
 	g_autofree char *hash = sim_test_hash("admin", realm, password);
-	g_autofree char *parameters = g_strdup_printf("<r:Username>admin</r:Username><r:DigestPassword>%s</r:DigestPassword>", hash);
-	g_assert_cmpuint(test_invoke(client, ACCESS, "SetAdminAclEntryEx", parameters, NULL), ==, 0);
+	g_autofree char *parameters = g_strdup_printf(
+	    "<r:Username>admin</r:Username><r:DigestPassword>%s</r:DigestPassword>", hash);
+	g_assert_cmpuint(
+	    test_invoke(client, ACCESS, "SetAdminAclEntryEx", parameters, NULL), ==, 0);
 }
 
 /* Names, clock, certificate, passwords: all that CommitChanges asks for */
@@ -268,8 +299,12 @@ sim_test_prepare(TestClient *client)
 	    "<r:DomainName>example.com</r:DomainName><r:HostName>pc-0001</r:HostName><r:PingResponseEnabled>true</r:PingResponseEnabled>"
 	    "<r:WsmanOnlyMode>false</r:WsmanOnlyMode>");
 	sim_test_install(client);
-	g_assert_cmpuint(test_invoke(client, SETUP, "SetMEBxPassword", "<r:Password>weak</r:Password>", NULL), ==, 2054);
-	g_assert_cmpuint(test_invoke(client, SETUP, "SetMEBxPassword", "<r:Password>Str0ng-mebx!</r:Password>", NULL), ==, 0);
+	g_assert_cmpuint(
+	    test_invoke(client, SETUP, "SetMEBxPassword", "<r:Password>weak</r:Password>", NULL),
+	    ==, 2054);
+	g_assert_cmpuint(test_invoke(client, SETUP, "SetMEBxPassword",
+			     "<r:Password>Str0ng-mebx!</r:Password>", NULL),
+	    ==, 0);
 	sim_test_set_admin(client, PASSWORD);
 }
 
@@ -312,27 +347,34 @@ sim_test_provision(void)
 	g_assert_cmpuint(answer->status, ==, 200);
 	g_autoptr(TestAnswer) state = test_get(client, SETUP, NULL, NULL);
 	g_autofree char *otp = test_find(state->body, "ProvisioningServerOTP");
-	g_assert_cmpstr(otp, ==, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="); /* as recorded in POST */
+	g_assert_cmpstr(
+	    otp, ==, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="); /* as recorded in POST */
 
 	/* nothing pending: no restart, and what was read counted as no write */
 	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
 	g_autoptr(JsonNode) after = test_sim_dump(sim, "pc-0001");
 	g_assert_cmpint(test_dump_int(after, "counters.restarts"), ==, 1);
-	g_assert_cmpint(test_dump_int(after, "counters.writes"), ==, test_dump_int(dump, "counters.writes") + 1);
+	g_assert_cmpint(test_dump_int(after, "counters.writes"), ==,
+	    test_dump_int(dump, "counters.writes") + 1);
 	g_assert_cmpint(test_dump_int(after, "counters.logins-failed"), ==, 1);
 
 	g_autofree char *password = g_build_filename(sim->folder, "password", NULL);
 	g_assert_true(g_file_set_contents(password, PASSWORD "\n", -1, NULL));
-	g_assert_cmpint(test_sim_command(sim, NULL, "check-password", "pc-0001", "admin", password, NULL), ==, 0);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "check-password", "pc-0001", "admin", password, NULL), ==,
+	    0);
 	g_assert_true(g_file_set_contents(password, "other\n", -1, NULL));
-	g_assert_cmpint(test_sim_command(sim, NULL, "check-password", "pc-0001", "admin", password, NULL), ==, 1);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "check-password", "pc-0001", "admin", password, NULL), ==,
+	    1);
 	test_sim_stop(sim);
 }
 
 static void
 sim_test_lost_commit(void)
 {
-	const char *const arguments[] = { "--set", "lost-reply-commit=true", "--set", "commit-needs-mebx=true", NULL };
+	const char *const arguments[] = { "--set", "lost-reply-commit=true", "--set",
+		"commit-needs-mebx=true", NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	sim_test_prepare(client);
@@ -350,7 +392,8 @@ sim_test_lost_commit(void)
 static void
 sim_test_digest(void)
 {
-	const char *const arguments[] = { "--state", "post", "--set", "admin-password=Known-pass1!", "--set", "qop=both", NULL };
+	const char *const arguments[] = { "--state", "post", "--set", "admin-password=Known-pass1!",
+		"--set", "qop=both", NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	g_autofree char *get = test_envelope("AMT_GeneralSettings", "Get", NULL, NULL, "");
@@ -359,8 +402,10 @@ sim_test_digest(void)
 	g_assert_nonnull(strstr(challenge->head, "Digest realm=\"Digest:"));
 	g_assert_nonnull(strstr(challenge->head, "\",stale=\"false\",qop=\"auth,auth-int\""));
 	g_assert_nonnull(strstr(challenge->head, "Connection: close"));
-	g_assert_nonnull(strstr(challenge->head, "Server: Intel(R) Active Management Technology 16.1."));
-	g_assert_nonnull(strstr(challenge->body, "Log on failed. Incorrect user name or password, or user account temporarily locked."));
+	g_assert_nonnull(
+	    strstr(challenge->head, "Server: Intel(R) Active Management Technology 16.1."));
+	g_assert_nonnull(strstr(challenge->body,
+	    "Log on failed. Incorrect user name or password, or user account temporarily locked."));
 
 	/* auth, then auth-int with the next count, on a new connection: the nonce outlives the old one */
 	test_client_set_login(client, "admin", "Known-pass1!");
@@ -369,17 +414,20 @@ sim_test_digest(void)
 		client->qop = g_strdup(i == 0 ? "auth" : "auth-int");
 		client->count = i + 1;
 		g_autofree char *authorization = test_client_digest(client, get);
-		g_autoptr(TestAnswer) answer = test_client_send(client, "POST", "/wsman", authorization, get);
+		g_autoptr(TestAnswer) answer =
+		    test_client_send(client, "POST", "/wsman", authorization, get);
 		g_assert_cmpuint(answer->status, ==, 200);
 		/* nc must rise; a replay is no wrong password */
-		g_autoptr(TestAnswer) replay = test_client_send(client, "POST", "/wsman", authorization, get);
+		g_autoptr(TestAnswer) replay =
+		    test_client_send(client, "POST", "/wsman", authorization, get);
 		g_assert_cmpuint(replay->status, ==, 401);
 	}
 	/* auth-int covers the body */
 	client->count = 3;
 	g_autofree char *authorization = test_client_digest(client, get);
 	g_autofree char *other = test_envelope(ACCESS, "Get", NULL, NULL, "");
-	g_autoptr(TestAnswer) changed = test_client_send(client, "POST", "/wsman", authorization, other);
+	g_autoptr(TestAnswer) changed =
+	    test_client_send(client, "POST", "/wsman", authorization, other);
 	g_assert_cmpuint(changed->status, ==, 401);
 	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
 	g_assert_cmpint(test_dump_int(dump, "counters.logins-ok"), ==, 2);
@@ -395,14 +443,16 @@ sim_test_digest(void)
 static void
 sim_test_nonce_expires(void)
 {
-	const char *const arguments[] = { "--state", "post", "--set", "nonce-requests=2", "--set", "close-after-401=false", NULL };
+	const char *const arguments[] = { "--state", "post", "--set", "nonce-requests=2", "--set",
+		"close-after-401=false", NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	test_client_set_login(client, "admin", "admin");
 	for (guint i = 0; i < 5; i++)
 		test_answer_free(test_get(client, "AMT_GeneralSettings", NULL, NULL));
 	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
-	g_assert_cmpint(test_dump_int(dump, "counters.requests"), ==, 5 + 3); /* a challenge before 1, 3 and 5 */
+	g_assert_cmpint(test_dump_int(dump, "counters.requests"), ==,
+	    5 + 3); /* a challenge before 1, 3 and 5 */
 	g_assert_cmpint(test_dump_int(dump, "counters.connections"), ==, 1);
 	g_assert_cmpint(test_dump_int(dump, "counters.logins-failed"), ==, 0);
 	test_sim_stop(sim);
@@ -459,51 +509,147 @@ sim_test_old_generation(void)
 	g_autoptr(TestAnswer) answer = test_get(client, "AMT_GeneralSettings", NULL, NULL);
 	g_assert_null(strstr(answer->body, "ThunderboltDockEnabled"));
 	g_autofree char *input = test_input(STORE, "GeneratePKCS10RequestEx", "");
-	g_autofree char *envelope = test_envelope(STORE, "GeneratePKCS10RequestEx", NULL, NULL, input);
+	g_autofree char *envelope =
+	    test_envelope(STORE, "GeneratePKCS10RequestEx", NULL, NULL, input);
 	g_autofree char *fault = test_fault(client, envelope);
 	g_assert_cmpstr(fault, ==, "ActionNotSupported");
 	test_sim_stop(sim);
 }
 
+/* After set-up: only consoles with a certificate that leads to a root in the store */
+static void
+sim_test_mutual(void)
+{
+	const char *const arguments[] = { "--state", "post", "--set", "commit-checks=false", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	g_autofree char *path = test_sim_file(sim, "root.pem");
+	g_autofree char *pem = NULL;
+	g_assert_true(g_file_get_contents(path, &pem, NULL, NULL));
+	g_auto(GStrv) lines = g_strsplit(pem, "\n", -1);
+	g_autoptr(GString) blob = g_string_new("<r:CertificateBlob>");
+	for (guint i = 1; !g_str_has_prefix(lines[i], "-----END"); i++)
+		g_string_append(blob, lines[i]);
+	g_string_append(blob, "</r:CertificateBlob>");
+	test_client_set_login(client, "admin", "admin");
+	g_assert_cmpuint(
+	    test_invoke(client, STORE, "AddTrustedRootCertificate", blob->str, NULL), ==, 0);
+	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT 802.3 TLS Settings",
+	    "<r:Enabled>true</r:Enabled><r:InstanceID>Intel(r) AMT 802.3 TLS Settings</r:InstanceID>"
+	    "<r:MutualAuthentication>true</r:MutualAuthentication><r:TrustedCN>example.com</r:TrustedCN>");
+	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
+	sim_test_wait_for_port(client);
+
+	static const struct {
+		const char *name, *reason;
+	} rows[] = { { "", NULL }, { "gap", "client-untrusted" },
+		{ "other-root", "client-untrusted" }, { "wrong-suffix", "client-name" },
+		{ NULL, "no-certificate" } };
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		test_client_set_certificate(client, sim, rows[i].name);
+		g_assert_cmpint(test_client_connect(client), ==, rows[i].reason == NULL);
+		g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+		g_assert_cmpstr(test_dump_string(dump, "last-tls-refusal"), ==, rows[i].reason);
+	}
+	test_sim_stop(sim);
+}
+
+/* The manual tells of every switch */
+static void
+sim_test_manual(void)
+{
+	const char *top = g_getenv("PV_TOP_SRCDIR");
+	const char *build = g_getenv("PV_TOP_BUILDDIR");
+	g_autofree char *path =
+	    g_build_filename(top != NULL ? top : ".", "data", "man", "provost-sim.1", NULL);
+	g_autofree char *command =
+	    g_strdup_printf("%s/provost-sim switches", build != NULL ? build : ".");
+	g_autofree char *manual = NULL;
+	g_autofree char *text = NULL;
+	g_autoptr(GError) error = NULL;
+	g_assert_true(g_file_get_contents(path, &manual, NULL, &error));
+	g_assert_true(g_spawn_command_line_sync(command, &text, NULL, NULL, &error));
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	guint count = 0;
+	for (; *lines[count + 1] != '\0'; count++) {
+		g_auto(GStrv) words = g_strsplit(lines[count + 1], " ", 2);
+		g_auto(GStrv) parts = g_strsplit(words[0], "-", -1);
+		g_autofree char *name = g_strjoinv("\\-", parts);
+		g_autofree char *entry = g_strdup_printf("\n\\fB%s=", name);
+		if (strstr(manual, entry) == NULL)
+			g_error("%s says nothing of the switch %s", path, words[0]);
+	}
+	g_assert_cmpuint(count, >, 20);
+}
+
 /* Classes */
+
+#define HASH "NNsB/WINxYZwMl0pUYgb/A=="
+#define DIGEST_ENTRY(user, hash, permission, realms) \
+	"<r:DigestUsername>" user "</r:DigestUsername><r:DigestPassword>" hash \
+	"</r:DigestPassword>" \
+	"<r:AccessPermission>" permission "</r:AccessPermission>" realms
+#define KERBEROS_ENTRY(sid) \
+	"<r:KerberosUserSid>" sid \
+	"</r:KerberosUserSid><r:AccessPermission>2</r:AccessPermission><r:Realms>3</r:Realms>"
 
 static void
 sim_test_acl(void)
 {
-	const char *const arguments[] = { "--set", "acl-max-digest=2", "--set", "acl-page=2", "--set", "kerberos-domains=1", NULL };
+	const char *const arguments[] = { "--set", "acl-max-digest=2", "--set", "acl-page=2",
+		"--set", "kerberos-domains=1", NULL };
+	/* clang-format off */
 	static const struct {
 		const char *parameters;
 		guint status;
 	} rows[] = {
-		{ "<r:DigestUsername>helpdesk</r:DigestUsername><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:AccessPermission>2</r:AccessPermission><r:Realms>2</r:Realms><r:Realms>13</r:Realms>", 0 },
-		{ "<r:DigestUsername>helpdesk</r:DigestUsername><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:AccessPermission>2</r:AccessPermission><r:Realms>2</r:Realms>", 2058 },
-		{ "<r:DigestUsername>short</r:DigestUsername><r:DigestPassword>AAAA</r:DigestPassword><r:AccessPermission>2</r:AccessPermission><r:Realms>2</r:Realms>", 2054 },
-		{ "<r:DigestUsername>bad:name</r:DigestUsername><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:AccessPermission>2</r:AccessPermission><r:Realms>2</r:Realms>", 12 },
-		{ "<r:DigestUsername>a</r:DigestUsername><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:AccessPermission>2</r:AccessPermission><r:Realms>77</r:Realms>", 2055 },
-		{ "<r:DigestUsername>a</r:DigestUsername><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:AccessPermission>3</r:AccessPermission><r:Realms>2</r:Realms>", 36 },
-		{ "<r:DigestUsername>second</r:DigestUsername><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:AccessPermission>1</r:AccessPermission><r:Realms>5</r:Realms>", 0 },
-		{ "<r:DigestUsername>third</r:DigestUsername><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:AccessPermission>1</r:AccessPermission><r:Realms>5</r:Realms>", 23 },
-		{ "<r:KerberosUserSid>AQUAAAAAAAUVAAAA3PTcO4M9K0aCi6YoAAIAAA==</r:KerberosUserSid><r:AccessPermission>2</r:AccessPermission><r:Realms>3</r:Realms>", 0 },
-		{ "<r:KerberosUserSid>AQUAAAAAAAUVAAAA3PTcO4M9K0aCi6YoAAIAAA==</r:KerberosUserSid><r:AccessPermission>2</r:AccessPermission><r:Realms>3</r:Realms>", 2058 },
-		{ "<r:KerberosUserSid>AQUAAAAAAAUVAAAA3PTcO4M9K0aDi6YoAAIAAA==</r:KerberosUserSid><r:AccessPermission>2</r:AccessPermission><r:Realms>3</r:Realms>", 2065 },
-		{ "<r:KerberosUserSid>AQUAAAAA</r:KerberosUserSid><r:AccessPermission>2</r:AccessPermission><r:Realms>3</r:Realms>", 36 },
+		{ DIGEST_ENTRY("helpdesk", HASH, "2", "<r:Realms>2</r:Realms><r:Realms>13</r:Realms>"), 0 },
+		{ DIGEST_ENTRY("helpdesk", HASH, "2", "<r:Realms>2</r:Realms>"), 2058 },
+		{ DIGEST_ENTRY("short", "AAAA", "2", "<r:Realms>2</r:Realms>"), 2054 },
+		{ DIGEST_ENTRY("bad:name", HASH, "2", "<r:Realms>2</r:Realms>"), 12 },
+		{ DIGEST_ENTRY("a", HASH, "2", "<r:Realms>77</r:Realms>"), 2055 },
+		{ DIGEST_ENTRY("a", HASH, "2", ""), 2055 },
+		{ DIGEST_ENTRY("a", HASH, "3", "<r:Realms>2</r:Realms>"), 36 },
+		{ DIGEST_ENTRY("second", HASH, "1", "<r:Realms>5</r:Realms>"), 0 },
+		{ DIGEST_ENTRY("third", HASH, "1", "<r:Realms>5</r:Realms>"), 23 },
+		{ KERBEROS_ENTRY("AQUAAAAAAAUVAAAA3PTcO4M9K0aCi6YoAAIAAA=="), 0 },
+		{ KERBEROS_ENTRY("AQUAAAAAAAUVAAAA3PTcO4M9K0aCi6YoAAIAAA=="), 2058 },
+		{ KERBEROS_ENTRY("AQUAAAAAAAUVAAAA3PTcO4M9K0aDi6YoAAIAAA=="), 2065 }, /* another domain */
+		{ KERBEROS_ENTRY("AQUAAAAA"), 36 },
 	};
+	/* clang-format on */
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_test_message("row %u", i);
-		g_assert_cmpuint(test_invoke(client, ACCESS, "AddUserAclEntryEx", rows[i].parameters, NULL), ==, rows[i].status);
+		g_assert_cmpuint(
+		    test_invoke(client, ACCESS, "AddUserAclEntryEx", rows[i].parameters, NULL), ==,
+		    rows[i].status);
 	}
 	g_autofree char *page = NULL;
-	g_assert_cmpuint(test_invoke(client, ACCESS, "EnumerateUserAclEntries", "<r:StartIndex>3</r:StartIndex>", &page), ==, 0);
-	g_assert_nonnull(strstr(page, "<g:TotalCount>5</g:TotalCount><g:HandlesCount>2</g:HandlesCount><g:Handles>3</g:Handles><g:Handles>4</g:Handles>"));
-	g_assert_cmpuint(test_invoke(client, ACCESS, "EnumerateUserAclEntries", "<r:StartIndex>0</r:StartIndex>", NULL), ==, 35);
+	g_assert_cmpuint(test_invoke(client, ACCESS, "EnumerateUserAclEntries",
+			     "<r:StartIndex>3</r:StartIndex>", &page),
+	    ==, 0);
+	g_assert_nonnull(strstr(page,
+	    "<g:TotalCount>5</g:TotalCount><g:HandlesCount>2</g:HandlesCount><g:Handles>3</g:Handles><g:Handles>4</g:Handles>"));
+	g_assert_cmpuint(test_invoke(client, ACCESS, "EnumerateUserAclEntries",
+			     "<r:StartIndex>0</r:StartIndex>", NULL),
+	    ==, 35);
 	g_autofree char *entry = NULL;
-	g_assert_cmpuint(test_invoke(client, ACCESS, "GetUserAclEntryEx", "<r:Handle>5</r:Handle>", &entry), ==, 0);
-	g_assert_nonnull(strstr(entry, "<g:KerberosUserSid>AQUAAAAAAAUVAAAA3PTcO4M9K0aCi6YoAAIAAA==</g:KerberosUserSid><g:AccessPermission>2</g:AccessPermission><g:Realms>3</g:Realms>"));
-	g_assert_cmpuint(test_invoke(client, ACCESS, "RemoveUserAclEntry", "<r:Handle>1</r:Handle>", NULL), ==, 16); /* $$uns */
-	g_assert_cmpuint(test_invoke(client, ACCESS, "RemoveUserAclEntry", "<r:Handle>3</r:Handle>", NULL), ==, 0);
-	g_assert_cmpuint(test_invoke(client, ACCESS, "RemoveUserAclEntry", "<r:Handle>3</r:Handle>", NULL), ==, 2053);
+	g_assert_cmpuint(
+	    test_invoke(client, ACCESS, "GetUserAclEntryEx", "<r:Handle>5</r:Handle>", &entry), ==,
+	    0);
+	g_assert_nonnull(strstr(entry,
+	    "<g:KerberosUserSid>AQUAAAAAAAUVAAAA3PTcO4M9K0aCi6YoAAIAAA==</g:KerberosUserSid><g:AccessPermission>2</g:AccessPermission><g:Realms>3</g:Realms>"));
+	g_assert_cmpuint(
+	    test_invoke(client, ACCESS, "RemoveUserAclEntry", "<r:Handle>1</r:Handle>", NULL), ==,
+	    16); /* $$uns */
+	g_assert_cmpuint(
+	    test_invoke(client, ACCESS, "RemoveUserAclEntry", "<r:Handle>3</r:Handle>", NULL), ==,
+	    0);
+	g_assert_cmpuint(
+	    test_invoke(client, ACCESS, "RemoveUserAclEntry", "<r:Handle>3</r:Handle>", NULL), ==,
+	    2053);
 	test_sim_stop(sim);
 }
 
@@ -517,8 +663,10 @@ sim_test_realms(void)
 	test_client_set_login(admin, "admin", "admin");
 	g_autofree char *realm = sim_test_realm(admin);
 	g_autofree char *hash = sim_test_hash("clerk", realm, "Clerk-pass1");
-	g_autofree char *parameters = g_strdup_printf("<r:DigestUsername>clerk</r:DigestUsername><r:DigestPassword>%s</r:DigestPassword>"
-	    "<r:AccessPermission>1</r:AccessPermission><r:Realms>12</r:Realms>", hash);
+	g_autofree char *parameters = g_strdup_printf(
+	    "<r:DigestUsername>clerk</r:DigestUsername><r:DigestPassword>%s</r:DigestPassword>"
+	    "<r:AccessPermission>1</r:AccessPermission><r:Realms>12</r:Realms>",
+	    hash);
 	g_assert_cmpuint(test_invoke(admin, ACCESS, "AddUserAclEntryEx", parameters, NULL), ==, 0);
 	g_autoptr(TestClient) clerk = test_client_new(sim, 0);
 	test_client_set_login(clerk, "clerk", "Clerk-pass1");
@@ -527,46 +675,64 @@ sim_test_realms(void)
 	g_autofree char *envelope = test_envelope(SETUP, "CommitChanges", NULL, NULL, input);
 	g_autofree char *fault = test_fault(clerk, envelope);
 	g_assert_cmpstr(fault, ==, "AccessDenied");
-	g_assert_cmpuint(test_invoke(admin, ACCESS, "SetAclEnabledState", "<r:Handle>3</r:Handle><r:Enabled>false</r:Enabled>", NULL), ==, 0);
+	g_assert_cmpuint(test_invoke(admin, ACCESS, "SetAclEnabledState",
+			     "<r:Handle>3</r:Handle><r:Enabled>false</r:Enabled>", NULL),
+	    ==, 0);
 	g_autofree char *get = test_envelope("AMT_GeneralSettings", "Get", NULL, NULL, "");
 	g_autoptr(TestAnswer) disabled = test_client_post(clerk, get);
 	g_assert_cmpuint(disabled->status, ==, 401);
 	test_sim_stop(sim);
 }
 
+#define ACCESS_URI "http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS
+#define GENERAL_URI "http://intel.com/wbem/wscim/1/amt-schema/1/AMT_GeneralSettings"
+#define INPUT(method, uri, parameters) \
+	"<r:" method "_INPUT xmlns:r=\"" uri "\">" parameters "</r:" method "_INPUT>"
+#define UNKNOWN_PULL \
+	"<n:Pull xmlns:n=\"http://schemas.xmlsoap.org/ws/2004/09/enumeration\">" \
+	"<n:EnumerationContext>77000000-0000-0000-0000-000000000000</n:EnumerationContext></n:Pull>"
+
 static void
 sim_test_strict(void)
 {
+	/* clang-format off */
 	static const struct {
 		const char *class_name, *action, *body, *fault;
 	/* clang-format off */
 	} rows[] = {
-		/* out of order, missing, unknown, wrong namespace, wrong type */
-		{ ACCESS, "SetAdminAclEntryEx", "<r:SetAdminAclEntryEx_INPUT xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS "\"><r:DigestPassword>NNsB/WINxYZwMl0pUYgb/A==</r:DigestPassword><r:Username>admin</r:Username></r:SetAdminAclEntryEx_INPUT>", "SchemaValidationError" },
-		{ ACCESS, "SetAdminAclEntryEx", "<r:SetAdminAclEntryEx_INPUT xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS "\"><r:Username>admin</r:Username></r:SetAdminAclEntryEx_INPUT>", "SchemaValidationError" },
-		{ ACCESS, "GetAdminAclEntry", "<r:GetAdminAclEntry_INPUT xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS "\"><r:More>1</r:More></r:GetAdminAclEntry_INPUT>", "SchemaValidationError" },
-		{ ACCESS, "GetAdminAclEntry", "<r:GetAdminAclEntry_INPUT xmlns:r=\"urn:other\"/>", "SchemaValidationError" },
-		{ ACCESS, "RemoveUserAclEntry", "<r:RemoveUserAclEntry_INPUT xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS "\"><r:Handle>x</r:Handle></r:RemoveUserAclEntry_INPUT>", "SchemaValidationError" },
-		{ ACCESS, "RemoveUserAclEntry", "<r:RemoveUserAclEntry_INPUT xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS "\"><q:Handle xmlns:q=\"urn:other\">3</q:Handle></r:RemoveUserAclEntry_INPUT>", "SchemaValidationError" },
-		{ ACCESS, "NoSuchMethod", "<r:NoSuchMethod_INPUT xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ACCESS "\"/>", "ActionNotSupported" },
-		{ "AMT_GeneralSettings", "Put", "<r:AMT_GeneralSettings xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_GeneralSettings\"><r:HostName>x</r:HostName></r:AMT_GeneralSettings>", "SchemaValidationError" },
+		/* out of order, missing, unknown, wrong namespace, wrong type, wrong namespace of a parameter */
+		{ ACCESS, "SetAdminAclEntryEx", INPUT("SetAdminAclEntryEx", ACCESS_URI,
+		    "<r:DigestPassword>" HASH "</r:DigestPassword><r:Username>admin</r:Username>"), "SchemaValidationError" },
+		{ ACCESS, "SetAdminAclEntryEx", INPUT("SetAdminAclEntryEx", ACCESS_URI, "<r:Username>admin</r:Username>"),
+		    "SchemaValidationError" },
+		{ ACCESS, "GetAdminAclEntry", INPUT("GetAdminAclEntry", ACCESS_URI, "<r:More>1</r:More>"), "SchemaValidationError" },
+		{ ACCESS, "GetAdminAclEntry", INPUT("GetAdminAclEntry", "urn:other", ""), "SchemaValidationError" },
+		{ ACCESS, "RemoveUserAclEntry", INPUT("RemoveUserAclEntry", ACCESS_URI, "<r:Handle>x</r:Handle>"), "SchemaValidationError" },
+		{ ACCESS, "RemoveUserAclEntry", INPUT("RemoveUserAclEntry", ACCESS_URI, "<q:Handle xmlns:q=\"urn:other\">3</q:Handle>"),
+		    "SchemaValidationError" },
+		{ ACCESS, "NoSuchMethod", INPUT("NoSuchMethod", ACCESS_URI, ""), "ActionNotSupported" },
+		{ "AMT_GeneralSettings", "Put", "<r:AMT_GeneralSettings xmlns:r=\"" GENERAL_URI "\"><r:HostName>x</r:HostName>"
+		    "</r:AMT_GeneralSettings>", "SchemaValidationError" },
 		{ "AMT_GeneralSettings", "Delete", "", "ActionNotSupported" },
 		{ "AMT_NoSuchClass", "Get", "", "DestinationUnreachable" },
 		{ "CIM_WiFiPort", "Get", "", "DestinationUnreachable" },
 		{ "AMT_PublicKeyCertificate", "Get", "", "InvalidSelectors" },
-		{ "AMT_GeneralSettings", "Pull", "<n:Pull xmlns:n=\"http://schemas.xmlsoap.org/ws/2004/09/enumeration\"><n:EnumerationContext>77000000-0000-0000-0000-000000000000</n:EnumerationContext></n:Pull>", "InvalidEnumerationContext" },
+		{ "AMT_GeneralSettings", "Pull", UNKNOWN_PULL, "InvalidEnumerationContext" },
 	};
 	/* clang-format on */
 	TestSim *sim = test_sim_start(NULL);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_test_message("row %u", i);
-		g_autofree char *envelope = test_envelope(rows[i].class_name, rows[i].action, NULL, NULL, rows[i].body);
+		g_autofree char *envelope =
+		    test_envelope(rows[i].class_name, rows[i].action, NULL, NULL, rows[i].body);
 		g_autofree char *fault = test_fault(client, envelope);
 		g_assert_cmpstr(fault, ==, rows[i].fault);
 	}
-	static const char *const broken[] = { "", "<x", "<a/>", "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>",
-		"<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\"><s:Header/><s:Body/></s:Envelope>" };
+	static const char *const broken[] = {
+		"", "<x", "<a/>", "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>",
+		"<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\"><s:Header/><s:Body/></s:Envelope>"
+	};
 	for (guint i = 0; i < G_N_ELEMENTS(broken); i++) {
 		g_autoptr(TestAnswer) answer = test_client_post(client, broken[i]);
 		g_assert_cmpuint(answer->status, ==, 400);
@@ -579,15 +745,19 @@ sim_test_strict(void)
 static void
 sim_test_pull(void)
 {
-	const char *const arguments[] = { "--set", "one-item-pull=true", "--set", "chunk-cuts=random", NULL };
+	const char *const arguments[] = { "--set", "one-item-pull=true", "--set",
+		"chunk-cuts=random", NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	guint pulls = 0;
 	test_answer_free(test_pull_all(client, "CIM_SoftwareIdentity", &pulls));
 	g_assert_cmpuint(pulls, ==, 11);
-	test_answer_free(test_pull_all(client, "AMT_PublicKeyCertificate", &pulls)); /* empty: one Pull, no items */
+	test_answer_free(test_pull_all(
+	    client, "AMT_PublicKeyCertificate", &pulls)); /* empty: one Pull, no items */
 	g_assert_cmpuint(pulls, ==, 1);
-	g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001", "switch:one-item-pull=false", NULL), ==, 0);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "switch:one-item-pull=false", NULL), ==,
+	    0);
 	g_autoptr(TestAnswer) all = test_pull_all(client, "AMT_TLSSettingData", &pulls);
 	g_assert_cmpuint(pulls, ==, 1);
 	g_assert_nonnull(strstr(all->body, "Intel(r) AMT LMS TLS Settings"));
@@ -600,7 +770,8 @@ sim_test_power(void)
 	TestSim *sim = test_sim_start(NULL);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	g_autofree char *input = test_input("AMT_SystemPowerScheme", "SetPowerScheme", "");
-	g_autofree char *set = test_envelope("AMT_SystemPowerScheme", "SetPowerScheme", "InstanceID", "SCHEME 1", input);
+	g_autofree char *set = test_envelope(
+	    "AMT_SystemPowerScheme", "SetPowerScheme", "InstanceID", "SCHEME 1", input);
 	g_autoptr(TestAnswer) answer = test_client_post(client, set);
 	g_assert_cmpuint(answer->status, ==, 200);
 	guint pulls = 0;
@@ -609,7 +780,8 @@ sim_test_power(void)
 	g_assert_nonnull(current);
 	g_assert_nonnull(strstr(current, "<c:Selector Name=\"InstanceID\">SCHEME 1</c:Selector>"));
 	g_assert_null(strstr(current + 1, "SCHEME 0"));
-	g_autofree char *none = test_envelope("AMT_SystemPowerScheme", "SetPowerScheme", "InstanceID", "SCHEME 9", input);
+	g_autofree char *none = test_envelope(
+	    "AMT_SystemPowerScheme", "SetPowerScheme", "InstanceID", "SCHEME 9", input);
 	g_autofree char *fault = test_fault(client, none);
 	g_assert_cmpstr(fault, ==, "InvalidSelectors");
 	test_sim_stop(sim);
@@ -630,7 +802,8 @@ sim_test_kerberos(void)
 	g_assert_nonnull(strstr(answer->body, "<g:KrbEnabled>true</g:KrbEnabled>"));
 	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
 	g_assert_cmpstr(test_dump_string(dump, "kerberos.passphrase"), ==, "account password");
-	g_assert_cmpstr(test_dump_string(dump, "kerberos.salt"), ==, "EXAMPLE.COMhostpc1.example.com");
+	g_assert_cmpstr(
+	    test_dump_string(dump, "kerberos.salt"), ==, "EXAMPLE.COMhostpc1.example.com");
 	test_sim_stop(sim);
 }
 
@@ -639,9 +812,12 @@ sim_test_kerberos(void)
 static void
 sim_test_fault_script(void)
 {
-	const char *const arguments[] = { "--set", "fault=AMT_AuthorizationService.GetAdminAclEntry:1:close-before",
-		"--set", "fault=AMT_AuthorizationService.GetAdminAclEntry:2:status:38", "--set", "fault=AMT_GeneralSettings.Put:*:close-after",
-		"--set", "fault=AMT_TimeSynchronizationService.Get:1:fault400", "--set", "generate-busy=2", NULL };
+	const char *const arguments[] = { "--set",
+		"fault=AMT_AuthorizationService.GetAdminAclEntry:1:close-before", "--set",
+		"fault=AMT_AuthorizationService.GetAdminAclEntry:2:status:38", "--set",
+		"fault=AMT_GeneralSettings.Put:*:close-after", "--set",
+		"fault=AMT_TimeSynchronizationService.Get:1:fault400", "--set", "generate-busy=2",
+		NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	g_autofree char *input = test_input(ACCESS, "GetAdminAclEntry", "");
@@ -672,7 +848,10 @@ sim_test_set_behind(void)
 {
 	TestSim *sim = test_sim_start(NULL);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
-	g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001", "AMT_GeneralSettings.HostName=moved", "clock-offset=-94608000", "otp=abcdEFGH1234", NULL), ==, 0);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "AMT_GeneralSettings.HostName=moved",
+		"clock-offset=-94608000", "otp=abcdEFGH1234", NULL),
+	    ==, 0);
 	g_autoptr(TestAnswer) answer = test_get(client, "AMT_GeneralSettings", NULL, NULL);
 	g_autofree char *host = test_find(answer->body, "HostName");
 	g_assert_cmpstr(host, ==, "moved");
@@ -684,7 +863,9 @@ sim_test_set_behind(void)
 	g_autofree char *time = test_find(xml, "Ta0");
 	gint64 off = g_get_real_time() / G_USEC_PER_SEC - g_ascii_strtoll(time, NULL, 10);
 	g_assert_cmpint(ABS(off - 94608000), <, 5);
-	g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001", "AMT_GeneralSettings.NoSuch=1", NULL), ==, 1);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "AMT_GeneralSettings.NoSuch=1", NULL), ==,
+	    1);
 	g_assert_cmpint(test_sim_command(sim, NULL, "dump", "pc-9999", NULL), ==, 1);
 
 	/* off, on, reset, start */
@@ -694,7 +875,8 @@ sim_test_set_behind(void)
 	g_assert_true(test_client_connect(client));
 	g_assert_cmpint(test_sim_command(sim, NULL, "reset", "pc-0001", NULL), ==, 0);
 	g_assert_false(test_client_connect(client)); /* PRE: the port is closed */
-	g_assert_cmpint(test_sim_command(sim, NULL, "start", "pc-0001", "--otp", "other-otp-12", NULL), ==, 0);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "start", "pc-0001", "--otp", "other-otp-12", NULL), ==, 0);
 	g_assert_true(test_client_connect(client));
 	g_assert_cmpint(test_sim_command(sim, NULL, "start", "pc-0001", NULL), ==, 1);
 	test_sim_stop(sim);
@@ -705,7 +887,8 @@ sim_test_set_behind(void)
 static int
 sim_test_listen(char **address)
 {
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in any = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t length = sizeof any;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	g_assert_cmpint(bind(fd, (struct sockaddr *)&any, sizeof any), ==, 0);
@@ -720,7 +903,8 @@ sim_test_hello(void)
 {
 	g_autofree char *server = NULL;
 	int fd = sim_test_listen(&server);
-	const char *const arguments[] = { "--provision-server", server, "--set", "hello-minute-msec=100", NULL };
+	const char *const arguments[] = { "--provision-server", server, "--set",
+		"hello-minute-msec=100", NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autofree char *expected = test_sim_address(sim, 0);
 	for (guint retry = 0; retry < 3; retry++) {
@@ -731,16 +915,19 @@ sim_test_hello(void)
 		gsize length = 0;
 		int peer = accept(fd, (struct sockaddr *)&from, &from_length);
 		g_assert_cmpint(peer, >=, 0);
-		for (gssize got = 1; got > 0 && length < sizeof packet; length += (gsize)MAX(got, 0))
+		for (gssize got = 1; got > 0 && length < sizeof packet;
+		     length += (gsize)MAX(got, 0))
 			got = read(peer, packet + length, sizeof packet - length);
 		close(peer);
-		g_assert_cmpstr(inet_ntop(AF_INET, &from.sin_addr, text, sizeof text), ==, expected);
+		g_assert_cmpstr(
+		    inet_ntop(AF_INET, &from.sin_addr, text, sizeof text), ==, expected);
 		g_assert_cmpuint(length, ==, 25 + 34);
 		g_assert_cmpmem(packet, 4, "\0\0\3\0", 4); /* factory password, version 3 */
 		g_assert_cmpuint(packet[4], ==, retry);
 		g_assert_cmpuint(packet[24], ==, 1);
 		g_assert_cmpmem(packet + 25, 2, "\2\x20", 2); /* SHA-256 */
-		g_autofree char *uuid = g_strdup_printf("%02x%02x%02x%02x-%02x%02x", packet[11], packet[10], packet[9], packet[8], packet[13], packet[12]);
+		g_autofree char *uuid = g_strdup_printf("%02x%02x%02x%02x-%02x%02x", packet[11],
+		    packet[10], packet[9], packet[8], packet[13], packet[12]);
 		g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
 		g_assert_true(g_str_has_prefix(test_dump_string(dump, "uuid"), uuid));
 	}
@@ -751,7 +938,8 @@ sim_test_hello(void)
 static void
 sim_test_period_ends(void)
 {
-	const char *const arguments[] = { "--set", "hello-minute-msec=1", NULL }; /* a day is 1.44 s */
+	const char *const arguments[] = { "--set", "hello-minute-msec=1",
+		NULL }; /* a day is 1.44 s */
 	TestSim *sim = test_sim_start(arguments);
 	g_autofree char *state = NULL;
 	for (guint try = 0; g_strcmp0(state, "pre") != 0; try++) {
@@ -763,6 +951,60 @@ sim_test_period_ends(void)
 	}
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	g_assert_false(test_client_connect(client));
+	test_sim_stop(sim);
+}
+
+#define CROWD 8
+#define CROWD_REQUESTS 40
+
+/* A client of one device among many that are busy at once */
+static gpointer
+sim_test_crowd_run(gpointer data)
+{
+	TestClient *client = data;
+	for (guint i = 0; i < CROWD_REQUESTS; i++) {
+		guint pulls = 0;
+		if (i % 10 == 9)
+			test_client_close(client);
+		test_answer_free(test_get(client, "AMT_GeneralSettings", NULL, NULL));
+		test_answer_free(test_pull_all(client, "CIM_SoftwareIdentity", &pulls));
+	}
+	g_autofree char *xml = NULL;
+	g_assert_cmpuint(
+	    test_invoke(client, STORE, "GenerateKeyPair",
+		"<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", NULL),
+	    ==, 0);
+	return NULL;
+}
+
+static void
+sim_test_crowd(void)
+{
+	const char *const arguments[] = { "--devices", "8", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	TestClient *clients[CROWD];
+	GThread *threads[CROWD];
+	g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	for (guint i = 0; i < CROWD; i++) {
+		clients[i] = test_client_new(sim, i);
+		threads[i] = g_thread_new("crowd", sim_test_crowd_run, clients[i]);
+	}
+	for (guint i = 0; i < CROWD; i++) {
+		g_autofree char *address = test_sim_address(sim, i);
+		json_node_unref(test_sim_dump(sim, address)); /* in the middle of it */
+	}
+	for (guint i = 0; i < CROWD; i++) {
+		g_thread_join(threads[i]);
+		test_client_free(clients[i]);
+		g_autofree char *address = test_sim_address(sim, i);
+		g_autoptr(JsonNode) dump = test_sim_dump(sim, address);
+		g_assert_cmpint(
+		    test_dump_int(dump, "counters.requests"), ==, CROWD_REQUESTS * 3 + 1);
+		JsonArray *made = json_object_get_array_member(json_node_get_object(dump), "keys");
+		const char *sum =
+		    json_object_get_string_member(json_array_get_object_element(made, 0), "sha256");
+		g_assert_true(g_hash_table_add(keys, g_strdup(sum))); /* each device its own */
+	}
 	test_sim_stop(sim);
 }
 
@@ -795,7 +1037,8 @@ sim_test_fleet_file(void)
 	close(fd);
 	g_assert_true(g_file_set_contents(path,
 	    "{\"devices\": [{\"name\": \"alpha\", \"uuid\": \"d2ffc23e-9dd1-412d-860a-54b2039b72ff\", \"set\": {\"otp\": \"abcdEFGH1234\"}},"
-	    "{\"name\": \"beta\", \"personality\": \"6.2\", \"state\": \"pre\"}]}", -1, NULL));
+	    "{\"name\": \"beta\", \"personality\": \"6.2\", \"state\": \"pre\"}]}",
+	    -1, NULL));
 	g_free(csv);
 	csv = g_strconcat(path, ".csv", NULL);
 	const char *const arguments[] = { "--fleet", path, "--fleet-csv", csv, NULL };
@@ -807,7 +1050,8 @@ sim_test_fleet_file(void)
 	g_assert_cmpstr(test_dump_string(beta, "state"), ==, "pre");
 	g_autofree char *text = NULL;
 	g_assert_true(g_file_get_contents(csv, &text, NULL, NULL));
-	g_assert_true(g_str_has_prefix(text, "alpha,alpha.example.com,d2ffc23e-9dd1-412d-860a-54b2039b72ff,02:"));
+	g_assert_true(g_str_has_prefix(
+	    text, "alpha,alpha.example.com,d2ffc23e-9dd1-412d-860a-54b2039b72ff,02:"));
 	unlink(path);
 	unlink(csv);
 	test_sim_stop(sim);
@@ -827,6 +1071,8 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/nonce-expires", sim_test_nonce_expires);
 	g_test_add_func("/sim/lock-out", sim_test_lock_out);
 	g_test_add_func("/sim/old-generation", sim_test_old_generation);
+	g_test_add_func("/sim/mutual-tls", sim_test_mutual);
+	g_test_add_func("/sim/manual", sim_test_manual);
 	g_test_add_func("/sim/acl", sim_test_acl);
 	g_test_add_func("/sim/realms", sim_test_realms);
 	g_test_add_func("/sim/strict", sim_test_strict);
@@ -837,6 +1083,7 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/set-behind", sim_test_set_behind);
 	g_test_add_func("/sim/hello", sim_test_hello);
 	g_test_add_func("/sim/period-ends", sim_test_period_ends);
+	g_test_add_func("/sim/crowd", sim_test_crowd);
 	g_test_add_func("/sim/fleet-1000", sim_test_fleet);
 	g_test_add_func("/sim/fleet-file", sim_test_fleet_file);
 	test_pki_make();
