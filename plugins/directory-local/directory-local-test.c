@@ -393,6 +393,37 @@ directory_test_bad_files(DirectoryTest *test, gconstpointer data)
 	g_assert_error(error, PV_ERROR, PV_ERROR_CONFIG);
 }
 
+/* A process that is killed while it writes leaves a temporary file, which nothing else would remove. */
+static void
+directory_test_sweeps(DirectoryTest *test, gconstpointer data)
+{
+	const PvAccountSpec spec = directory_test_spec();
+	g_autoptr(PvAccount) account = directory_test_ensure(test, &spec);
+	static const struct {
+		const char *name;
+		gboolean stays;
+	} rows[] = {
+		{ "domain.json", TRUE },
+		{ "domain.json.ODC8Y3", FALSE },
+		{ "groups.json.backup", TRUE },
+		{ "notes.ODC8Y3", TRUE },
+		{ "accounts/" DIRECTORY_TEST_UUID ".json", TRUE },
+		{ "accounts/" DIRECTORY_TEST_UUID ".json.a1B2c3", FALSE },
+		{ "accounts/.json.a1B2c3", TRUE },
+	};
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *path = g_build_filename(test->dir, rows[i].name, NULL);
+		if (!g_file_test(path, G_FILE_TEST_EXISTS))
+			directory_test_write(test, rows[i].name, "{}");
+	}
+	directory_test_open(test);
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *path = g_build_filename(test->dir, rows[i].name, NULL);
+		g_test_message("%s", rows[i].name);
+		g_assert_cmpint(g_file_test(path, G_FILE_TEST_EXISTS), ==, rows[i].stays);
+	}
+}
+
 static gpointer
 directory_test_thread(gpointer data)
 {
@@ -453,6 +484,7 @@ main(int argc, char **argv)
 	directory_test_add("/plugins/directory-local/groups", directory_test_groups);
 	directory_test_add("/plugins/directory-local/sids", directory_test_sids);
 	directory_test_add("/plugins/directory-local/bad-files", directory_test_bad_files);
+	directory_test_add("/plugins/directory-local/sweeps", directory_test_sweeps);
 	directory_test_add("/plugins/directory-local/threads", directory_test_threads);
 	return g_test_run();
 }

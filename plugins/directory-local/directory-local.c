@@ -865,6 +865,8 @@ directory_local_open(const PvValues *values, GError **error)
 	}
 	if (!directory_local_lock(local, NULL, error))
 		return NULL;
+	local_file_sweep(local->path);
+	local_file_sweep(accounts);
 	g_autoptr(JsonNode) root = directory_local_load_domain(local, error);
 	directory_local_unlock(local);
 	if (root == NULL)

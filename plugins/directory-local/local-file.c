@@ -165,6 +165,27 @@ local_file_remove(const char *path, GError **error)
 	return local_file_sync_folder(path, error);
 }
 
+/* FILE.json.XXXXXX, as g_file_set_contents_full() names what it writes before the renaming. A tail of small letters
+ * is left alone though it could be one: people write ".backup". */
+static gboolean
+local_file_is_cut_off(const char *name)
+{
+	return g_regex_match_simple(
+	    "^.+\\.json\\.(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{6}$", name, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
+void
+local_file_sweep(const char *folder)
+{
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	for (const char *name = dir != NULL ? g_dir_read_name(dir) : NULL; name != NULL;
+	     name = g_dir_read_name(dir)) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+		if (local_file_is_cut_off(name))
+			(void)g_unlink(path); /* else the next opening tries again */
+	}
+}
+
 const char *
 local_json_get_string(JsonObject *object, const char *name)
 {

@@ -19,6 +19,9 @@ JsonNode *local_file_load(const char *path, GError **error);
 gboolean local_file_save(const char *path, JsonNode *root, GError **error);
 gboolean local_file_remove(const char *path, GError **error);
 
+/* Removes what a local_file_save() that was cut off has left in the folder. Only while nobody saves. */
+void local_file_sweep(const char *folder);
+
 gboolean local_file_make_folder(const char *path, GError **error);
 
 /* Members by kind; a wrong kind or absence gives the fallback. Lent. */
