@@ -282,6 +282,22 @@ engine_test_done_then_already(Fixture *fixture, gconstpointer unused)
 	g_assert_cmpint(fixture_get(fixture, "a")->applied, ==, 1);
 }
 
+/* What comes with a job comes with it or not at all: an unfinished one is not led astray. */
+static void
+engine_test_enqueue_with(Fixture *fixture, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	const PvWrite fact = {
+		.kind = PV_WRITE_FACT, .uuid = TEST_UUID, .name = "amt.state", .value = "setup"
+	};
+	g_assert_true(pv_engine_enqueue(&fixture->site, TEST_UUID, "test", &error));
+	g_assert_false(
+	    pv_engine_enqueue_with(&fixture->site, TEST_UUID, "test", &fact, 1, &error));
+	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+	g_autoptr(GHashTable) facts = pv_db_get_facts(fixture->site.db, TEST_UUID, NULL);
+	g_assert_false(g_hash_table_contains(facts, "amt.state"));
+}
+
 static void
 engine_test_did_not_take(Fixture *fixture, gconstpointer unused)
 {
@@ -636,6 +652,7 @@ main(int argc, char **argv)
 	ADD("/engine/hang-is-bounded", engine_test_hang_is_bounded);
 	ADD("/engine/when", engine_test_when);
 	ADD("/engine/one-job-a-device", engine_test_one_job_a_device);
+	ADD("/engine/enqueue-with", engine_test_enqueue_with);
 	ADD("/engine/dry-run", engine_test_dry_run);
 	ADD("/engine/login/pending-first", login_test_order);
 	ADD("/requirements/S12-09.1/stops-before-the-lock", login_test_stops_before_lock);

@@ -112,6 +112,13 @@ pv_engine_plan(PvSite *site, const PvDeviceRow *device, const PvPipeline *pipeli
 gboolean
 pv_engine_enqueue(PvSite *site, const char *uuid, const char *pipeline, GError **error)
 {
+	return pv_engine_enqueue_with(site, uuid, pipeline, NULL, 0, error);
+}
+
+gboolean
+pv_engine_enqueue_with(PvSite *site, const char *uuid, const char *pipeline, const PvWrite *writes,
+    gsize count, GError **error)
+{
 	gint64 now = g_get_real_time();
 	PvJobRow row = {
 		.uuid = (char *)uuid,
@@ -126,10 +133,14 @@ pv_engine_enqueue(PvSite *site, const char *uuid, const char *pipeline, GError *
 		    site->file, pipeline);
 		return FALSE;
 	}
-	const PvWrite writes[] = {
+	const PvWrite own[] = {
 		{ .kind = PV_WRITE_JOB, .job = &row },
 		/* a new job pins what it meets anew */
 		{ .kind = PV_WRITE_FACT, .uuid = uuid, .name = "tls.fingerprint", .value = NULL },
 	};
-	return pv_db_write(site->db, writes, G_N_ELEMENTS(writes), error);
+	g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(PvWrite));
+	if (count > 0)
+		g_array_append_vals(all, writes, (guint)count);
+	g_array_append_vals(all, own, G_N_ELEMENTS(own));
+	return pv_db_write(site->db, (const PvWrite *)(gpointer)all->data, all->len, error);
 }

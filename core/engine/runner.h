@@ -28,6 +28,9 @@ GPtrArray *pv_engine_plan(PvSite *site, const PvDeviceRow *row, const PvPipeline
 /* Puts a job into the store. G_IO_ERROR_EXISTS: the device has an unfinished one, which will go on. */
 gboolean pv_engine_enqueue(
     PvSite *site, const char *uuid, const char *pipeline, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* the same with @writes in the same transaction: where there is an unfinished job, nothing of them is written */
+gboolean pv_engine_enqueue_with(PvSite *site, const char *uuid, const char *pipeline,
+    const PvWrite *writes, gsize count, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 typedef enum {
 	PV_RUNNER_JOB_STARTED, /* taken up, at .stage */

@@ -28,6 +28,7 @@ struct PvHttp {
 	/* of the peer, from the first handshake until closed; resumed sessions keep them */
 	char *fingerprint;
 	gboolean verified;
+	char *met; /* fingerprint of the certificate that was accepted last; NULL: none */
 
 	/* of the request in flight */
 	char text[CURL_ERROR_SIZE];
@@ -81,6 +82,13 @@ http_accept_unverified(PvHttp *http, X509 *leaf, GError **error)
 		    http->fingerprint, options->pin);
 		return FALSE;
 	}
+	/* the pin may have been taken from this very session; each later handshake of it has to keep to that */
+	if (http->met != NULL && strcmp(http->met, http->fingerprint) != 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
+		    "the certificate (SHA-256 %s) is not the one that the device showed before (%s)",
+		    http->fingerprint, http->met);
+		return FALSE;
+	}
 	/* SHA-1 and short keys pass only under the legacy policy, self-signed or not */
 	if (options->policy == PV_TLS_LEGACY || pv_tls_check_strength(leaf, error))
 		return TRUE;
@@ -121,6 +129,10 @@ http_verify_peer(X509_STORE_CTX *context, void *data)
 	http->verified = FALSE;
 	gboolean accepted =
 	    http_judge_peer(http, leaf, X509_STORE_CTX_get0_untrusted(context), &http->refusal);
+	if (accepted) {
+		g_free(http->met);
+		http->met = g_strdup(http->fingerprint);
+	}
 	X509_STORE_CTX_set_error(
 	    context, accepted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
 	return accepted;
@@ -280,6 +292,7 @@ pv_http_close(PvHttp *http)
 	g_clear_pointer(&http->easy, curl_easy_cleanup);
 	g_clear_pointer(&http->multi, curl_multi_cleanup);
 	g_clear_pointer(&http->fingerprint, g_free);
+	g_clear_pointer(&http->met, g_free);
 	http->verified = FALSE;
 }
 

@@ -206,6 +206,31 @@ test_provisioned(Fixture *fixture, gconstpointer data)
 	g_assert_cmpint(say_hello(fixture, UUID, 3, SOURCE), ==, PV_INTAKE_QUEUED);
 }
 
+/* A device whose pipeline failed after the commit speaks to us verified or not at all: no hello makes it one in
+ * set-up again, which would be talked to whatever certificate it shows. */
+static void
+test_committed(Fixture *fixture, gconstpointer data)
+{
+	g_assert_cmpint(say_hello(fixture, UUID, 3, SOURCE), ==, PV_INTAKE_QUEUED);
+	const PvWrite state = { .kind = PV_WRITE_FACT, .uuid = UUID, .name = "amt.state", .value = "operational" };
+	write_one(fixture, &state);
+	end_job(fixture, "failed", "rejected", g_get_real_time());
+	g_assert_cmpint(say_hello(fixture, UUID, 3, "127.0.0.66"), ==, PV_INTAKE_PROVISIONED);
+	g_assert_cmpuint(count_jobs(fixture), ==, 1);
+	g_assert_cmpuint(count_audits(fixture, "hello-from-provisioned", UUID), ==, 1);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvDeviceRow) row = pv_db_find_device(fixture->site->db, UUID, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(row->address, ==, SOURCE);
+	g_autoptr(GHashTable) facts = pv_db_get_facts(fixture->site->db, UUID, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(g_hash_table_lookup(facts, "amt.state"), ==, "operational");
+	/* what "provost reset" writes */
+	const PvWrite reset = { .kind = PV_WRITE_CLEAR_FACTS, .uuid = UUID };
+	write_one(fixture, &reset);
+	g_assert_cmpint(say_hello(fixture, UUID, 3, SOURCE), ==, PV_INTAKE_QUEUED);
+}
+
 static void
 test_refused(Fixture *fixture, gconstpointer data)
 {
@@ -255,6 +280,7 @@ main(int argc, char **argv)
 	add("/requirements/S07-1.36/unknown-device", test_unknown);
 	add("/service/intake/unknown-flood", test_unknown_flood);
 	add("/service/intake/hello-from-provisioned", test_provisioned);
+	add("/service/intake/hello-from-committed", test_committed);
 	add("/service/intake/refused", test_refused);
 	add("/service/intake/no-group", test_no_group);
 	return g_test_run();

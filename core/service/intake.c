@@ -105,9 +105,22 @@ intake_check_jobs(PvDb *db, const char *uuid, PvIntakeOutcome *outcome, GError *
 	return TRUE;
 }
 
-/* what the hello tells, in one transaction */
+/* Whether the device was committed by us, also when a later stage failed and its status is not "Provisioned". */
 static gboolean
-intake_store(PvDb *db, PvDeviceRow *row, const PvHello *hello, const char *source, GError **error)
+intake_check_state(PvDb *db, const PvDeviceRow *row, gboolean *managed, GError **error)
+{
+	g_autoptr(GHashTable) facts = pv_db_get_facts(db, row->uuid, error);
+	if (facts == NULL)
+		return FALSE;
+	*managed = g_strcmp0(row->status, "Provisioned") == 0 ||
+	    g_strcmp0(g_hash_table_lookup(facts, "amt.state"), "operational") == 0;
+	return TRUE;
+}
+
+/* The job and what the hello tells, in one transaction: nobody leads a job that is under way to another address. */
+static gboolean
+intake_enqueue(PvSite *site, PvDeviceRow *row, const char *pipeline, const PvHello *hello,
+    const char *source, GError **error)
 {
 	gint64 now_usec = g_get_real_time();
 	g_autofree char *hashes = pv_root_hashes_to_string(
@@ -135,7 +148,8 @@ intake_store(PvDb *db, PvDeviceRow *row, const PvHello *hello, const char *sourc
 		    .time_usec = now_usec },
 		{ .kind = PV_WRITE_EVENT, .event = &event },
 	};
-	return pv_db_write(db, writes, G_N_ELEMENTS(writes), error);
+	return pv_engine_enqueue_with(
+	    site, row->uuid, pipeline, writes, G_N_ELEMENTS(writes), error);
 }
 
 /* the site's name for the group's pipeline, which may differ from the one in the file */
@@ -152,12 +166,10 @@ static PvIntakeOutcome
 intake_begin(PvIntake *intake, PvDeviceRow *row, const PvHello *hello, const char *source)
 {
 	g_autoptr(GError) error = NULL;
-	if (!intake_store(intake->site->db, row, hello, source, &error))
-		return intake_fail(intake, row->uuid, error);
 	const char *pipeline = intake_find_pipeline(intake->site, row->group, &error);
 	if (pipeline == NULL)
 		return intake_fail(intake, row->uuid, error);
-	if (!pv_engine_enqueue(intake->site, row->uuid, pipeline, &error))
+	if (!intake_enqueue(intake->site, row, pipeline, hello, source, &error))
 		return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS)
 			   ? PV_INTAKE_BUSY
 			   : intake_fail(intake, row->uuid, error);
@@ -177,7 +189,9 @@ pv_intake_hello(PvIntake *intake, const PvHello *hello, const char *source)
 		    "a UUID that many boards share; give the board its own");
 		return PV_INTAKE_REFUSED;
 	}
-	if (!intake_find(intake->site->db, hello->uuid, &row, &error))
+	/* the jobs first: a status that is read after the last job's end is the one that it left */
+	if (!intake_check_jobs(intake->site->db, hello->uuid, &outcome, &error) ||
+	    !intake_find(intake->site->db, hello->uuid, &row, &error))
 		return intake_fail(intake, hello->uuid, error);
 	if (row == NULL) {
 		intake_audit(intake, "hello-unknown", hello->uuid, source,
@@ -189,15 +203,16 @@ pv_intake_hello(PvIntake *intake, const PvHello *hello, const char *source)
 		    "pre-shared keys are not supported; set the device up with a certificate");
 		return PV_INTAKE_REFUSED;
 	}
-	if (!intake_check_jobs(intake->site->db, hello->uuid, &outcome, &error))
-		return intake_fail(intake, hello->uuid, error);
 	if (outcome != PV_INTAKE_QUEUED)
 		return outcome;
 	/* Somebody may play the device to be given its account and a certificate, so a person must say that it was reset. */
-	if (g_strcmp0(row->status, "Provisioned") == 0) {
+	gboolean managed = FALSE;
+	if (!intake_check_state(intake->site->db, row, &managed, &error))
+		return intake_fail(intake, hello->uuid, error);
+	if (managed) {
 		intake_audit(intake, "hello-from-provisioned", hello->uuid, source,
-		    "the device is Provisioned; if it was reset to factory state say so with "
-		    "\"provost reset\"");
+		    "the device was set up by this site; if it was reset to factory state say so "
+		    "with \"provost reset\"");
 		return PV_INTAKE_PROVISIONED;
 	}
 	return intake_begin(intake, row, hello, source);
