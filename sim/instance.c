@@ -8,7 +8,7 @@ static PvSimValue *
 instance_value_new(const char *name, const char *text, PvSimEpr *epr)
 {
 	PvSimValue *value = g_new0(PvSimValue, 1);
-	value->name = g_ref_string_new_intern(name);
+	value->name = g_strdup(name);
 	value->text = g_strdup(text);
 	value->epr = epr;
 	return value;
@@ -19,7 +19,7 @@ pv_sim_value_free(PvSimValue *value)
 {
 	if (value == NULL)
 		return;
-	g_ref_string_release(value->name);
+	g_free(value->name);
 	g_free(value->text);
 	pv_sim_epr_free(value->epr);
 	g_free(value);
@@ -108,7 +108,7 @@ PvSimInstance *
 pv_sim_instance_new(const char *class_name)
 {
 	PvSimInstance *instance = g_new0(PvSimInstance, 1);
-	instance->class_name = g_ref_string_new_intern(class_name);
+	instance->class_name = g_strdup(class_name);
 	instance->values = instance_values_new();
 	return instance;
 }
@@ -117,7 +117,7 @@ PvSimInstance *
 pv_sim_instance_dup(const PvSimInstance *instance)
 {
 	PvSimInstance *copy = g_new0(PvSimInstance, 1);
-	copy->class_name = g_ref_string_acquire(instance->class_name);
+	copy->class_name = g_strdup(instance->class_name);
 	copy->values = instance_values_dup(instance->values);
 	return copy;
 }
@@ -127,7 +127,7 @@ pv_sim_instance_free(PvSimInstance *instance)
 {
 	if (instance == NULL)
 		return;
-	g_ref_string_release(instance->class_name);
+	g_free(instance->class_name);
 	g_ptr_array_unref(instance->values);
 	g_free(instance);
 }

@@ -13,14 +13,14 @@ typedef struct {
 
 /* A property, parameter or selector: text, or a reference */
 typedef struct {
-	GRefString *name; /* interned: one string for all devices */
+	char *name; /* owned */
 	char *text;       /* NULL: a reference */
 	PvSimEpr *epr;    /* NULL: text */
 } PvSimValue;
 
 /* An ordered list of values; an array is the same name several times */
 typedef struct {
-	GRefString *class_name; /* interned */
+	char *class_name; /* owned */
 	GPtrArray *values;      /* of PvSimValue */
 } PvSimInstance;
 

@@ -96,7 +96,7 @@ soap_read_selectors(xmlNodePtr set, GPtrArray *selectors)
 		if (name == NULL)
 			continue;
 		PvSimValue *value = g_new0(PvSimValue, 1);
-		value->name = g_ref_string_new_intern((const char *)name);
+		value->name = g_strdup((const char *)name);
 		xmlNodePtr reference = soap_child(node, ADDRESSING_NS, "EndpointReference");
 		if (reference != NULL)
 			value->epr = soap_read_epr(reference);
