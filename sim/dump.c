@@ -254,8 +254,8 @@ dump_bags(JsonBuilder *builder, const PvSimDevice *device)
 		dump_begin_object(builder, key->data);
 		for (guint i = 0; i < bag->values->len; i++) {
 			const PvSimValue *value = bag->values->pdata[i];
-			gboolean first = i == 0 || ((PvSimValue *)bag->values->pdata[i - 1])->name != value->name;
-			gboolean more = i + 1 < bag->values->len && ((PvSimValue *)bag->values->pdata[i + 1])->name == value->name;
+			gboolean first = i == 0 || !g_str_equal(((PvSimValue *)bag->values->pdata[i - 1])->name, value->name);
+			gboolean more = i + 1 < bag->values->len && g_str_equal(((PvSimValue *)bag->values->pdata[i + 1])->name, value->name);
 			if (first && more)
 				dump_begin_array(builder, value->name);
 			if (first && !more)
