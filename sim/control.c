@@ -13,6 +13,7 @@
 #define CONTROL_THREADS 8
 #define CONTROL_LINE_MAX (64 * 1024)
 #define CONTROL_TIMEOUT_SEC 60
+#define CONTROL_SID_MIN 12 /* one sub-authority */
 
 struct PvSimControl {
 	char *path;
@@ -155,6 +156,30 @@ control_set_number(ControlCall *call, const char *value, gint64 min, gint64 max,
 		g_prefix_error(&call->error, "set: ");
 }
 
+/* An entry of somebody else's, who may do all. TRUE: the assignment was one of these. */
+static gboolean
+control_add_acl(ControlCall *call, PvSimDevice *device, const char *name, const char *value)
+{
+	g_autoptr(GBytes) sid = NULL;
+	if (strcmp(name, "acl-sid") == 0) {
+		gsize length = 0;
+		guint8 *bytes = g_base64_decode(value, &length);
+		sid = g_bytes_new_take(bytes, length);
+	} else if (strcmp(name, "acl-user") != 0) {
+		return FALSE;
+	}
+	if (*value == '\0' || (sid != NULL && g_bytes_get_size(sid) < CONTROL_SID_MIN)) {
+		control_fail(call, "expected acl-user=NAME or acl-sid=BASE64");
+		return TRUE;
+	}
+	PvSimAclEntry *entry = pv_sim_device_add_acl(device);
+	entry->user = sid == NULL ? g_strdup(value) : NULL;
+	entry->sid = g_steal_pointer(&sid);
+	entry->permission = 2;
+	entry->realms = G_GUINT64_CONSTANT(1) << PV_SIM_REALM_ADMIN;
+	return TRUE;
+}
+
 static gboolean
 control_run_set(PvSimDevice *device, gpointer data)
 {
@@ -193,7 +218,7 @@ control_run_set(PvSimDevice *device, gpointer data)
 	} else if (strcmp(name, "admin-password") == 0) {
 		pv_sim_device_hash(device, device->admin_user, value, device->admin_hash);
 		device->admin_default = FALSE;
-	} else {
+	} else if (!control_add_acl(call, device, name, value)) {
 		control_set_property(call, device, name, value);
 	}
 	return FALSE;
