@@ -196,6 +196,31 @@ class_is_dummy(const PvSimValue *value)
 }
 
 gboolean
+pv_sim_class_check_types(
+    const char *where, const PvSimProperty *rows, const PvSimInstance *input, PvSimRefusal *refusal)
+{
+	for (guint i = 0; i < input->values->len; i++) {
+		const PvSimValue *value = input->values->pdata[i];
+		const PvSimProperty *row = class_find_row(rows, value->name);
+		/* what is read-only is ignored, whatever it is */
+		const char *why = row != NULL && (row->flags & PV_SIM_READ_ONLY) == 0
+				      ? class_check_value(row, value)
+				      : NULL;
+		if (why != NULL) {
+			class_refuse(refusal, where, value->name, why);
+			return FALSE;
+		}
+	}
+	for (const PvSimProperty *row = rows; row != NULL && row->name != NULL; row++) {
+		if ((row->flags & PV_SIM_REQUIRED) != 0 && !pv_sim_instance_has(input, row->name)) {
+			class_refuse(refusal, where, row->name, "is missing");
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+gboolean
 pv_sim_class_check_parameters(
     const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal)
 {
@@ -224,20 +249,9 @@ pv_sim_class_check_parameters(
 			    refusal, method->name, value->name, "is out of order or given twice");
 			return FALSE;
 		}
-		const char *why = class_check_value(row, value);
-		if (why != NULL) {
-			class_refuse(refusal, method->name, value->name, why);
-			return FALSE;
-		}
 		seen++;
 	}
-	for (; row != NULL && row->name != NULL; row++, seen = 0) {
-		if (seen == 0 && (row->flags & PV_SIM_REQUIRED) != 0) {
-			class_refuse(refusal, method->name, row->name, "is missing");
-			return FALSE;
-		}
-	}
-	return TRUE;
+	return pv_sim_class_check_types(method->name, method->parameters, input, refusal);
 }
 
 gboolean
@@ -268,19 +282,8 @@ pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device
 				return FALSE;
 			}
 		}
-		const char *why = class_check_value(row, value);
-		if (why != NULL && (row->flags & PV_SIM_READ_ONLY) == 0) {
-			class_refuse(refusal, class->name, value->name, why);
-			return FALSE;
-		}
 	}
-	for (const PvSimProperty *row = class->properties; row->name != NULL; row++) {
-		if ((row->flags & PV_SIM_REQUIRED) != 0 && !pv_sim_instance_has(input, row->name)) {
-			class_refuse(refusal, class->name, row->name, "is missing");
-			return FALSE;
-		}
-	}
-	return TRUE;
+	return pv_sim_class_check_types(class->name, class->properties, input, refusal);
 }
 
 void

@@ -81,7 +81,11 @@ GPtrArray *pv_sim_class_instances(const PvSimClass *class, const PvSimDevice *de
 const PvSimMethod *pv_sim_class_find_method(
     const PvSimClass *class, const PvSimDevice *device, const char *name);
 const PvSimProperty *pv_sim_class_find_property(const PvSimClass *class, const char *name);
-/* Checks the input of a method or a Put against the table. FALSE: refused. */
+/* What is required is there, and every value is of its type: holds also where the firmware is not strict.
+ * FALSE: refused. */
+gboolean pv_sim_class_check_types(const char *where, const PvSimProperty *rows,
+    const PvSimInstance *input, PvSimRefusal *refusal);
+/* Checks all of the input of a method or a Put against the table, order included. FALSE: refused. */
 gboolean pv_sim_class_check_parameters(
     const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal);
 gboolean pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device,

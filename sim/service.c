@@ -102,14 +102,21 @@ service_read_body(PvSimCall *call, const PvSimRequest *request)
 	return pv_sim_soap_read_instance(request->body, request->resource_uri, &call->refusal);
 }
 
+static gboolean
+service_check_instance(PvSimCall *call, const PvSimInstance *input)
+{
+	const PvSimClass *class = call->class;
+	if (call->device->switches->strict)
+		return pv_sim_class_check_properties(class, call->device, input, &call->refusal);
+	return pv_sim_class_check_types(class->name, class->properties, input, &call->refusal);
+}
+
 static void
 service_put(
     PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
 	g_autoptr(PvSimInstance) input = service_read_body(call, request);
-	if (input == NULL ||
-	    (call->device->switches->strict &&
-		!pv_sim_class_check_properties(call->class, call->device, input, &call->refusal)))
+	if (input == NULL || !service_check_instance(call, input))
 		return;
 
 	/* the selector in the header goes before the InstanceID in the body, which is enough too (amt/06 section 5) */
@@ -145,9 +152,7 @@ service_create(
     PvSimCall *call, const PvSimRequest *request, const PvSimAnswer *answer, PvSimOutcome *outcome)
 {
 	g_autoptr(PvSimInstance) input = service_read_body(call, request);
-	if (input == NULL ||
-	    (call->device->switches->strict &&
-		!pv_sim_class_check_properties(call->class, call->device, input, &call->refusal)))
+	if (input == NULL || !service_check_instance(call, input))
 		return;
 	call->input = input;
 	call->class->create(call);
@@ -289,8 +294,11 @@ service_invoke(
 		    method->name, input->class_name, expected);
 		return;
 	}
-	if (call->device->switches->strict &&
-	    !pv_sim_class_check_parameters(method, input, &call->refusal))
+	gboolean right =
+	    call->device->switches->strict
+		? pv_sim_class_check_parameters(method, input, &call->refusal)
+		: pv_sim_class_check_types(method->name, method->parameters, input, &call->refusal);
+	if (!right)
 		return;
 	g_autoptr(PvSimInstance) output = pv_sim_instance_new(call->class->name);
 	call->input = input;

@@ -32,7 +32,7 @@ static const SwitchRow switch_rows[] = {
 	{ "lock-after", SWITCH_UINT, AT(lock_after), "10", NULL, "S", "failed logins in a row before further ones are refused; 0: never" },
 	{ "lock-first-sec", SWITCH_UINT, AT(lock_first_sec), "5", NULL, "S", "how long the first refusal lasts, in seconds; doubles each time" },
 	{ "lock-max-sec", SWITCH_UINT, AT(lock_max_sec), "80", NULL, "S", "how long a refusal lasts at most, in seconds" },
-	{ "strict", SWITCH_BOOL, AT(strict), "true", NULL, "C", "refuse wrong order, unknown or missing elements with SchemaValidationError" },
+	{ "strict", SWITCH_BOOL, AT(strict), "true", NULL, "C", "refuse elements out of order, unknown or sent back though read-only with SchemaValidationError" },
 	{ "one-item-pull", SWITCH_BOOL, AT(one_item_pull), "false", NULL, "R", "whether a Pull returns one instance and a new context" },
 	{ "chunk-cuts", SWITCH_CHOICE, AT(chunk_cuts), "fixed", "fixed|random|one", "R", "where the chunks of an answer are cut" },
 	{ "restart-msec", SWITCH_UINT, AT(restart_msec), "300", NULL, "C", "how long the network stack is away at a restart; real firmware: 2000 to 15000" },

@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,13 @@ test_pki_remove(void)
 	client_remove_folder(g_getenv(TEST_PKI));
 }
 
+/* A test that aborts leaves no simulator behind */
+static void
+client_die_together(gpointer data)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 TestSim *
 test_sim_start(const char *const *arguments)
 {
@@ -112,8 +120,8 @@ test_sim_start(const char *const *arguments)
 		g_ptr_array_add(argv, (gpointer)arguments[i]);
 	g_ptr_array_add(argv, NULL);
 	int out = -1;
-	g_spawn_async_with_pipes(NULL, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
-	    NULL, &sim->pid, NULL, &out, NULL, &error);
+	g_spawn_async_with_pipes(NULL, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD,
+	    client_die_together, NULL, &sim->pid, NULL, &out, NULL, &error);
 	g_assert_no_error(error);
 	client_wait_ready(out);
 	return sim;
