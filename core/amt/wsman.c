@@ -40,10 +40,11 @@ struct PvWsman {
 
 	/* login */
 	PvDigest *digest;
-	gboolean has_answer; /* the digest has a challenge and a user */
-	gboolean logged_in; /* the device took it at least once */
-	guint attempt; /* of the credential in use, or to ask for next */
-	guint wrong_logins; /* in a row; a close does not reset them */
+	gboolean has_answer;    /* the digest has a challenge and a user */
+	gboolean logged_in;     /* the device took it at least once */
+	gboolean told;          /* and whoever counts wrong logins knows */
+	guint attempt;          /* of the credential in use, or to ask for next */
+	guint wrong_logins;     /* in a row; a close does not reset them */
 	char *realm;
 	char *user; /* in use */
 	PvSecret *password; /* in use */
@@ -112,6 +113,7 @@ wsman_forget_login(PvWsman *wsman)
 {
 	wsman->has_answer = FALSE;
 	wsman->logged_in = FALSE;
+	wsman->told = FALSE;
 	wsman->attempt = 0;
 	g_clear_pointer(&wsman->realm, g_free);
 	g_clear_pointer(&wsman->user, g_free);
@@ -302,6 +304,7 @@ wsman_answer_challenge(PvWsman *wsman, WsmanLogin *login, const PvHttpReply *rep
 		}
 		wsman->has_answer = FALSE;
 		wsman->logged_in = FALSE;
+		wsman->told = FALSE;
 		login->renewed = FALSE;
 		if (!wsman_next_credential(wsman, challenge, error))
 			return FALSE;
@@ -314,13 +317,18 @@ wsman_answer_challenge(PvWsman *wsman, WsmanLogin *login, const PvHttpReply *rep
 	return TRUE;
 }
 
+/* Only what comes from behind the login proves it: an answer, or the fault of one. A server that is overloaded or
+ * restarting may have looked at no password at all, and the count of wrong ones must outlast that. */
 static void
-wsman_note_login(PvWsman *wsman)
+wsman_note_login(PvWsman *wsman, guint status)
 {
-	wsman->wrong_logins = 0;
-	if (!wsman->has_answer || wsman->logged_in)
+	wsman->logged_in = wsman->has_answer;
+	if (status != 200 && status != 400)
 		return;
-	wsman->logged_in = TRUE;
+	wsman->wrong_logins = 0;
+	if (!wsman->has_answer || wsman->told)
+		return;
+	wsman->told = TRUE;
 	if (wsman->worked != NULL)
 		wsman->worked(wsman->data, wsman->attempt);
 }
@@ -336,7 +344,7 @@ wsman_exchange(
 		if (!wsman_send_safely(wsman, body, is_write, reply, error))
 			return FALSE;
 		if (reply->status != 401) {
-			wsman_note_login(wsman);
+			wsman_note_login(wsman, reply->status);
 			return TRUE;
 		}
 		if (!wsman_answer_challenge(wsman, &login, reply, error))

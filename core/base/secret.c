@@ -4,7 +4,7 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
-/* Lives in OpenSSL's secure heap where pv_base_init() could set one up (locked, guarded, left out of
+/* Lives in OpenSSL's secure heap where pv_net_init() could set one up (locked, guarded, left out of
  * core dumps); OPENSSL_secure_malloc falls back to the ordinary heap by itself. */
 struct PvSecret {
 	gatomicrefcount references;

@@ -3,6 +3,8 @@
 
 #include "core/cli/commands.h"
 
+#include "core/base/process.h"
+
 #include <errno.h>
 #include <glib/gi18n.h>
 #include <locale.h>
@@ -181,6 +183,7 @@ commands_is_coloured(int fd)
 int
 pv_cli_main(int argc, char **argv)
 {
+	pv_process_harden();
 	setlocale(LC_ALL, "");
 	bindtextdomain(PACKAGE, LOCALEDIR);
 	bind_textdomain_codeset(PACKAGE, "UTF-8");

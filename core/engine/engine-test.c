@@ -557,6 +557,46 @@ login_test_order(Fixture *fixture, gconstpointer unused)
 	}
 }
 
+/* A site with a single password knocks once a job; that counts, too. */
+static void
+login_test_single_counts(Fixture *fixture, gconstpointer unused)
+{
+	g_autoptr(GPtrArray) owned = login_add_candidates(fixture);
+	fixture->site.login_attempts = 1;
+	guint sent = 0;
+	for (guint run = 0; run < 20; run++) {
+		g_autoptr(PvJob) job = login_new_job(fixture);
+		g_autofree char *got = login_dup_next(job, 0);
+		if (g_str_equal(got, "locked"))
+			continue;
+		sent++;
+		g_autofree char *next = login_dup_next(job, 1);
+		g_assert_cmpstr(next, ==, "end");
+	}
+	g_assert_cmpuint(sent, >=, 7);
+	g_assert_cmpuint(sent, <, 10);
+}
+
+/* Failures that were noted by a clock that ran ahead are forgotten an hour from now and not in the year it showed. */
+static void
+login_test_clock_ahead(Fixture *fixture, gconstpointer unused)
+{
+	g_autoptr(GPtrArray) owned = login_add_candidates(fixture);
+	g_autofree char *ahead = g_strdup_printf(
+	    "8 %" G_GINT64_FORMAT, g_get_real_time() + 365 * G_TIME_SPAN_DAY);
+	const PvWrite write = {
+		.kind = PV_WRITE_FACT, .uuid = TEST_UUID, .name = "login.failures", .value = ahead
+	};
+	g_assert_true(pv_db_write(fixture->site.db, &write, 1, NULL));
+	g_autoptr(PvJob) job = login_new_job(fixture);
+	g_autofree char *got = login_dup_next(job, 0);
+	g_assert_cmpstr(got, ==, "locked");
+	g_autoptr(GHashTable) facts = pv_db_get_facts(fixture->site.db, TEST_UUID, NULL);
+	const char *fact = g_hash_table_lookup(facts, "login.failures");
+	g_assert_true(g_str_has_prefix(fact, "8 "));
+	g_assert_cmpint(g_ascii_strtoll(fact + 2, NULL, 10), <=, g_get_real_time());
+}
+
 /* Ten failures lock the device: over any number of jobs fewer are sent, until an hour has passed. */
 static void
 login_test_stops_before_lock(Fixture *fixture, gconstpointer unused)
@@ -656,6 +696,8 @@ main(int argc, char **argv)
 	ADD("/engine/dry-run", engine_test_dry_run);
 	ADD("/engine/login/pending-first", login_test_order);
 	ADD("/requirements/S12-09.1/stops-before-the-lock", login_test_stops_before_lock);
+	ADD("/engine/login/single-counts", login_test_single_counts);
+	ADD("/engine/login/clock-ahead", login_test_clock_ahead);
 	g_test_add_func("/requirements/S12-10.5/unique-and-strong", password_test_unique);
 	return g_test_run();
 }

@@ -85,24 +85,6 @@ login_list(PvJob *job, GError **error)
 	return g_steal_pointer(&logins);
 }
 
-static void
-login_read_failures(PvJob *job)
-{
-	const char *text = pv_job_get_fact(job, LOGIN_FACT);
-	guint64 count = 0;
-	gint64 time_usec = 0;
-	char *rest = NULL;
-	job->login_failures = 0;
-	if (text == NULL)
-		return;
-	count = g_ascii_strtoull(text, &rest, 10);
-	time_usec = g_ascii_strtoll(rest, NULL, 10);
-	gint64 age_usec = g_get_real_time() - time_usec;
-	/* a time in the future is a clock that was set back: the count stays */
-	if (age_usec < LOGIN_FORGET_USEC)
-		job->login_failures = MIN(count, G_MAXUINT);
-}
-
 /* Durable at once, in a dry run too: the device counts all the same. */
 static gboolean
 login_write_failures(PvJob *job, GError **error)
@@ -128,6 +110,22 @@ login_write_failures(PvJob *job, GError **error)
 	return TRUE;
 }
 
+static gboolean
+login_read_failures(PvJob *job, GError **error)
+{
+	const char *text = pv_job_get_fact(job, LOGIN_FACT);
+	char *rest = NULL;
+	job->login_failures = 0;
+	if (text == NULL)
+		return TRUE;
+	guint64 count = g_ascii_strtoull(text, &rest, 10);
+	gint64 age_usec = g_get_real_time() - g_ascii_strtoll(rest, NULL, 10);
+	if (age_usec < LOGIN_FORGET_USEC)
+		job->login_failures = MIN(count, G_MAXUINT);
+	/* a time to come is a clock that was set back: the count stays, and its hour begins now */
+	return age_usec >= 0 || login_write_failures(job, error);
+}
+
 gboolean
 pv_job_next_login(gpointer data, const char *realm, guint attempt, char **user, PvSecret **password,
     GError **error)
@@ -137,9 +135,13 @@ pv_job_next_login(gpointer data, const char *realm, guint attempt, char **user, 
 		job->logins = login_list(job, error);
 		if (job->logins == NULL)
 			return FALSE;
-		login_read_failures(job);
+		if (!login_read_failures(job, error))
+			return FALSE;
 	}
 	if (attempt >= job->logins->len) {
+		/* the one that was spared the write below was wrong after all */
+		if (attempt > 0 && job->login_failures == 1 && !login_write_failures(job, error))
+			return FALSE;
 		*user = NULL;
 		*password = NULL;
 		(void)pv_job_record_security_event(

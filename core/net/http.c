@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <curl/curl.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #define HTTP_CONNECT_MSEC 10000
 #define HTTP_REQUEST_MSEC 60000
@@ -96,14 +97,26 @@ http_accept_unverified(PvHttp *http, X509 *leaf, GError **error)
 	return FALSE;
 }
 
+/* A site's CA issues more than device certificates: one for a user or for 802.1X that has the name is no proof. */
+static gboolean
+http_check_purpose(X509 *leaf, GError **error)
+{
+	if (X509_check_purpose(leaf, X509_PURPOSE_SSL_SERVER, 0) == 1)
+		return TRUE;
+	ERR_clear_error();
+	g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
+	    "the certificate is of the site's CA, but its key usage is not that of a server");
+	return FALSE;
+}
+
 static gboolean
 http_judge_peer(PvHttp *http, X509 *leaf, STACK_OF(X509) * sent, GError **error)
 {
 	const PvHttpOptions *options = &http->options;
 	g_autoptr(GError) local = NULL;
 	if (options->trust != NULL && options->peer_name != NULL &&
-	    pv_trust_verify(
-		options->trust, leaf, sent, options->peer_name, options->policy, &local)) {
+	    pv_trust_verify(options->trust, leaf, sent, options->peer_name, options->policy, &local) &&
+	    http_check_purpose(leaf, &local)) {
 		http->verified = TRUE;
 		return TRUE;
 	}

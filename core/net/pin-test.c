@@ -186,6 +186,28 @@ pin_test_closed(Fixture *f, gconstpointer unused)
 	g_assert_no_error(error);
 }
 
+/* Once it is managed, only a server's certificate for the very name will do. */
+static void
+pin_test_managed(Fixture *f, gconstpointer unused)
+{
+	const Cert *const wrong[] = { &f->self, &f->wildcard, &f->client };
+	for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(PvHttp) http = pin_test_new_session(f, FALSE);
+		g_assert_false(pin_test_ask(f, http, wrong[i], &error));
+		g_assert_error(error, PV_ERROR, PV_ERROR_AUTH);
+		g_assert_false(pv_http_is_verified(http));
+	}
+	g_assert_cmpuint(fake_http_get_count(f->http), ==, 0);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvHttp) http = pin_test_new_session(f, FALSE);
+	g_assert_true(pin_test_ask(f, http, &f->device, &error));
+	g_assert_no_error(error);
+	g_assert_true(pv_http_is_verified(http));
+	g_assert_false(pin_test_ask(f, http, &f->client, &error));
+	g_assert_error(error, PV_ERROR, PV_ERROR_AUTH);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -195,5 +217,6 @@ main(int argc, char **argv)
 	ADD("/requirements/S12-07.3/redial-same-peer", pin_test_same_peer);
 	ADD("/net/pin/upgrade", pin_test_upgrade);
 	ADD("/net/pin/closed", pin_test_closed);
+	ADD("/net/pin/managed", pin_test_managed);
 	return g_test_run();
 }

@@ -587,10 +587,9 @@ tls_dup_host_names(X509 *certificate)
 static gboolean
 tls_check_name(X509 *leaf, const char *name, GError **error)
 {
-	int matches =
-	    g_hostname_is_ip_address(name)
-		? X509_check_ip_asc(leaf, name, 0)
-		: X509_check_host(leaf, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
+	int matches = g_hostname_is_ip_address(name) ?
+	    X509_check_ip_asc(leaf, name, 0) :
+	    X509_check_host(leaf, name, 0, X509_CHECK_FLAG_NO_WILDCARDS, NULL);
 	if (matches == 1)
 		return TRUE;
 	g_autofree char *found = tls_dup_host_names(leaf);

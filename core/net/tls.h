@@ -43,7 +43,7 @@ PvTrust *pv_trust_new(GPtrArray *certificates, GError **error) G_GNUC_WARN_UNUSE
 PvTrust *pv_trust_ref(PvTrust *trust);
 void pv_trust_unref(PvTrust *trust);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvTrust, pv_trust_unref)
-/* whether a leaf chains to an anchor and carries the name; purposes are not looked at. @policy LEGACY takes SHA-1 */
+/* whether a leaf chains to an anchor and carries the name, by no wildcard; purposes are not looked at. @policy LEGACY takes SHA-1 */
 gboolean pv_trust_verify(PvTrust *trust, X509 *leaf, STACK_OF(X509) *untrusted, const char *name, PvTlsPolicy policy, GError **error);
 X509_STORE *pv_trust_get_store(PvTrust *trust); /* lent */
 

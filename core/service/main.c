@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "core/base/process.h"
 #include "core/service/intake.h"
 #include "core/service/listener.h"
 
@@ -188,6 +189,7 @@ main_clear(Service *service)
 int
 main(int argc, char **argv)
 {
+	pv_process_harden();
 	setlocale(LC_ALL, "");
 	bindtextdomain(PACKAGE, LOCALEDIR);
 	bind_textdomain_codeset(PACKAGE, "UTF-8");

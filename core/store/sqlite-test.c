@@ -485,6 +485,10 @@ sqlite_test_claim(PvStoreFixture *fixture, gconstpointer data)
 	g_assert_cmpuint(late->len, ==, 1);
 	g_assert_cmpstr(((PvJobRow *)g_ptr_array_index(late, 0))->uuid, ==, uuids[0]);
 
+	/* one's own are at work, however late the clock says it is */
+	g_autoptr(GPtrArray) own = sqlite_claim(fixture->db, "D", 4000000, 9000000, 10, uuids, NULL);
+	g_assert_cmpuint(own->len, ==, 0);
+
 	g_auto(GStrv) owners =
 	    pv_db_get_provider(fixture->db)->owners(pv_db_get_handle(fixture->db), &error);
 	g_assert_cmpuint(g_strv_length(owners), ==, 2);

@@ -264,8 +264,8 @@ sqlite_make_set(const char *const *words)
 
 /* Jobs that are due and free, oldest first. The lists are compared here and not in SQL, whose text stays fixed. */
 static GPtrArray *
-sqlite_list_free_jobs(PvSqlite *sqlite, gint64 now_usec, guint limit, const char *const *uuids,
-    const char *const *dead_owners, GError **error)
+sqlite_list_free_jobs(PvSqlite *sqlite, const char *owner, gint64 now_usec, guint limit,
+    const char *const *uuids, const char *const *dead_owners, GError **error)
 {
 	sqlite3_stmt *due = pv_sqlite_query(sqlite, PV_SQL_LIST_DUE_JOBS, error, "i", now_usec);
 	if (due == NULL)
@@ -278,8 +278,11 @@ sqlite_list_free_jobs(PvSqlite *sqlite, gint64 now_usec, guint limit, const char
 	g_autoptr(GError) problem = NULL;
 	while (jobs->len < limit && pv_sqlite_next(sqlite, due, &problem)) {
 		g_autoptr(PvJobRow) job = pv_sqlite_make_job(due);
-		gboolean is_free = job->owner == NULL || job->lease_usec <= now_usec ||
-		    (dead != NULL && g_hash_table_contains(dead, job->owner));
+		/* a clock that jumps, or a renewal that is late, must not start our own jobs twice */
+		gboolean is_free = job->owner == NULL ||
+		    (strcmp(job->owner, owner) != 0 &&
+			(job->lease_usec <= now_usec ||
+			    (dead != NULL && g_hash_table_contains(dead, job->owner))));
 		if (is_free && (wanted == NULL || g_hash_table_contains(wanted, job->uuid)))
 			g_ptr_array_add(jobs, g_steal_pointer(&job));
 	}
@@ -296,7 +299,7 @@ pv_sqlite_claim(PvSqlite *sqlite, const char *owner, gint64 now_usec, gint64 lea
     guint limit, const char *const *uuids, const char *const *dead_owners, GError **error)
 {
 	g_autoptr(GPtrArray) jobs =
-	    sqlite_list_free_jobs(sqlite, now_usec, limit, uuids, dead_owners, error);
+	    sqlite_list_free_jobs(sqlite, owner, now_usec, limit, uuids, dead_owners, error);
 	if (jobs == NULL)
 		return NULL;
 

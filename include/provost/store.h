@@ -159,8 +159,8 @@ typedef struct {
 	GPtrArray *(*results)(gpointer store, gint64 job, GError **error);         /* by index; of PvResultRow */
 	GPtrArray *(*events)(gpointer store, const char *uuid, gint64 after_seq, guint limit, GError **error); /* NULL uuid: all; of PvEventRow */
 	GPtrArray *(*audits)(gpointer store, gint64 after_seq, guint limit, GError **error); /* of PvAuditRow */
-	/* takes up to @limit jobs that are due at @now_usec and free (no owner, lease over, or owner among @dead_owners),
-	 * for @owner until @lease_usec; atomically; sets them running. @uuids limits it to these devices, NULL: any. of PvJobRow */
+	/* takes up to @limit jobs that are due at @now_usec and free (no owner; or another's whose lease is over or who is
+	 * among @dead_owners), for @owner until @lease_usec; atomically; sets them running. @uuids limits it to these devices, NULL: any. of PvJobRow */
 	GPtrArray *(*claim)(gpointer store, const char *owner, gint64 now_usec, gint64 lease_usec, guint limit,
 	    const char *const *uuids, const char *const *dead_owners, GError **error);
 	/* owners of running jobs: (transfer full) list */

@@ -59,6 +59,9 @@ expect_daemon /service/daemon/version 0 'provostd ' --version
 start
 await "listening on $address port 9971"
 ok /service/daemon/listening $?
+# secrets are in its memory
+grep -Eq '^Max core file size +0 +0 ' "/proc/$daemon/limits"
+ok /requirements/S12-06.1/no-core-dump $?
 expect_daemon /service/daemon/port-taken 1 "listen on $address port 9971"
 
 printf 'GET / HTTP/1.0\r\n\r\n' >"/dev/tcp/$address/9971"
