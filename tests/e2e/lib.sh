@@ -12,6 +12,8 @@ tap_count=0
 tap_failed=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/pv-e2e-XXXXXX")
 chmod 700 "$work"
+# where the simulator, the site and what they write are; a test with several fleets changes it for each
+dir=$work
 pids=()
 
 # every test has a loopback net of its own, so that they can run side by side
@@ -55,39 +57,86 @@ bail() {
 	exit 1
 }
 
-# start_sim OPTION...: a fleet in $net, control socket $work/sim.sock; waits until it is ready
+# await SECONDS COMMAND...: waits until the command succeeds; FALSE when it has not in that time
+await() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@" >"$work/await.log" 2>&1; do
+		[ "$SECONDS" -lt "$until" ] || return 1
+		rest 0.05
+	done
+}
+
+# rest SECONDS: without a process of its own, for loops that look often
+exec 8<> <(:)
+rest() {
+	local nothing
+	read -r -t "$1" -u 8 nothing
+	return 0
+}
+
+# start_sim OPTION...: a fleet in $net with control socket $dir/sim.sock; waits until it is ready
 start_sim() {
-	[ -d "$work/pki" ] || "$sim" pki "$work/pki" --suffix example.com >"$work/pki.log" 2>&1 || bail "provost-sim pki: $(cat "$work/pki.log")"
-	mkfifo "$work/sim.ready.$#"
-	"$sim" run --base "$net.1" --suffix example.com --roots "$work/pki/root.pem" --control "$work/sim.sock" \
-		--log "$work/sim.log" --fleet-csv "$work/fleet.csv" "$@" >"$work/sim.ready.$#" 2>"$work/sim.err" &
+	mkdir -p "$dir"
+	[ -d "$work/pki" ] || "$sim" pki "$work/pki" --suffix example.com >"$work/pki.log" 2>&1 ||
+		bail "provost-sim pki: $(cat "$work/pki.log")"
+	mkfifo "$dir/sim.ready"
+	"$sim" run --base "$net.1" --suffix example.com --roots "$work/pki/root.pem" --control "$dir/sim.sock" \
+		--log "$dir/sim.log" --fleet-csv "$dir/fleet.csv" "$@" >"$dir/sim.ready" 2>"$dir/sim.err" &
 	sim_pid=$!
 	pids+=("$sim_pid")
 	local line=
-	read -r -t 60 line <"$work/sim.ready.$#" || bail "provost-sim did not start: $(cat "$work/sim.err")"
+	read -r -t 60 line <"$dir/sim.ready" || bail "provost-sim did not start: $(cat "$dir/sim.err")"
 	case $line in
 	ready*) ;;
-	*) bail "provost-sim said '$line': $(cat "$work/sim.err")" ;;
+	*) bail "provost-sim said '$line': $(cat "$dir/sim.err")" ;;
 	esac
 }
 
-# make_site: a site for that fleet in $work/site, devices imported and addressed
-make_site() {
-	"$provost" site init "$work/site" --suffix example.com --provisioning-certificate "$work/pki/chain.pem" \
-		--provisioning-key "$work/pki/key.pem" --plugin-path "$PV_TOP_BUILDDIR/plugins" \
-		--pipelines "$PV_TOP_SRCDIR/data/pipelines" "$@" >"$work/init.log" 2>&1 || bail "site init: $(cat "$work/init.log")"
-	export PROVOST_SITE=$work/site/site.json
+stop_sim() {
+	kill "$sim_pid" && wait "$sim_pid"
+	local status=$?
+	pids=("${pids[@]/#$sim_pid/}")
+	return "$status"
 }
 
+# simulator COMMAND...: tells the running simulator
+simulator() {
+	"$sim" "$@" --control "$dir/sim.sock"
+}
+
+# make_site OPTION...: a site for that fleet in $dir/site, with a group for firmware that knows only TLS 1.0
+make_site() {
+	"$provost" site init "$dir/site" --suffix example.com --provisioning-certificate "$work/pki/chain.pem" \
+		--provisioning-key "$work/pki/key.pem" --plugin-path "$PV_TOP_BUILDDIR/plugins" "$@" >"$dir/init.log" 2>&1 ||
+		bail "site init: $(cat "$dir/init.log")"
+	export PROVOST_SITE=$dir/site/site.json
+	edit "$PROVOST_SITE" '.groups = [ { name: "legacy", tls: "legacy" } ]'
+}
+
+# edit FILE FILTER: changes a JSON file of the site with jq
+edit() {
+	local text
+	text=$(jq "$2" "$1") || bail "jq '$2' $1"
+	printf '%s\n' "$text" >"$1"
+}
+
+# import_fleet: all devices of the simulator, addressed, the old ones in the group "legacy"
 import_fleet() {
-	"$provost" import "$work/fleet.csv" "$@" >"$work/import.log" 2>&1 || bail "import: $(cat "$work/import.log")"
-	local name rest address
-	while read -r name address rest; do
-		"$provost" set "$name" --address "$address" >/dev/null || bail "set $name"
-	done < <("$sim" list --control "$work/sim.sock" --plain)
+	local name address personality group
+	"$provost" import "$dir/fleet.csv" >"$dir/import.log" 2>&1 || bail "import: $(cat "$dir/import.log")"
+	devices=()
+	while read -r name address personality; do
+		devices+=("$name")
+		group=
+		case $personality in [1-9].*) group=legacy ;; esac
+		"$provost" set "$name" --address "$address" --group "$group" >"$dir/set.log" 2>&1 ||
+			bail "set $name: $(cat "$dir/set.log")"
+	done < <(simulator list --json | jq -r '.[] | "\(.name) \(.address) \(.personality)"')
+	[ "${#devices[@]}" -gt 0 ] || bail "the simulator lists no devices"
 }
 
 # dump DEVICE JQ: one value of a device's state
 dump() {
-	"$sim" dump "$1" --control "$work/sim.sock" | jq -r "$2"
+	simulator dump "$1" | jq -r "$2"
 }
