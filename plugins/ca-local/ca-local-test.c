@@ -241,6 +241,43 @@ ca_test_assert_denied(
 	g_free(reply.text);
 }
 
+/* Requests that other programs wrote, one file each; the name's first word is what becomes of it. */
+static void
+ca_test_fixtures(CaTest *test, gconstpointer data)
+{
+	g_autofree char *folder =
+	    g_test_build_filename(G_TEST_DIST, "plugins", "ca-local", "tests", NULL);
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	g_assert_nonnull(dir);
+	gpointer handle = ca_test_open(test);
+	guint issued = 0, denied = 0;
+	for (const char *name = g_dir_read_name(dir); name != NULL; name = g_dir_read_name(dir)) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+		BIO *file = BIO_new_file(path, "r");
+		g_autoptr(X509_REQ) csr = PEM_read_bio_X509_REQ(file, NULL, NULL, NULL);
+		BIO_free(file);
+		unsigned char *bytes = NULL;
+		int length = i2d_X509_REQ(csr, &bytes);
+		g_assert_cmpint(length, >, 0);
+		g_autoptr(GBytes) der = g_bytes_new(bytes, (gsize)length);
+		OPENSSL_free(bytes);
+		if (g_str_has_prefix(name, "denied-")) {
+			ca_test_assert_denied(test, handle, "pc1.example.com", der, "");
+			denied++;
+			continue;
+		}
+		g_autoptr(GBytes) made = ca_test_issue(test->ca, handle, "pc1.example.com", der);
+		g_autoptr(X509) leaf = ca_x509_from_der(made);
+		/* what it asked for beyond its key counts for nothing */
+		g_assert_cmpint(X509_check_ca(leaf), ==, 0);
+		g_assert_cmpint(X509_check_host(leaf, "evil.example.org", 0, 0, NULL), ==, 0);
+		issued++;
+	}
+	g_assert_cmpuint(issued, >, 0);
+	g_assert_cmpuint(denied, >, 0);
+	test->ca->close(handle);
+}
+
 static void
 ca_test_denies(CaTest *test, gconstpointer data)
 {
@@ -718,6 +755,7 @@ main(int argc, char **argv)
 	ca_test_add("/plugins/ca-local/does-not-outlive", ca_test_does_not_outlive);
 	ca_test_add("/plugins/ca-local/idempotent", ca_test_is_idempotent);
 	ca_test_add("/plugins/ca-local/denies", ca_test_denies);
+	ca_test_add("/plugins/ca-local/fixtures", ca_test_fixtures);
 	ca_test_add("/plugins/ca-local/refuses-folders", ca_test_refuses_folders);
 	ca_test_add("/plugins/ca-local/completes-root", ca_test_completes_root);
 	ca_test_add("/plugins/ca-local/index", ca_test_index);

@@ -327,10 +327,11 @@ directory_test_find_sid(const DirectoryTest *test, const char *name)
 static void
 directory_test_sids(DirectoryTest *test, gconstpointer data)
 {
-	directory_test_write(test, "groups.json",
-	    "{ \"groups\": [ { \"name\": \"Help Desk\", \"members\": [ \"alice\" ] },"
-	    " { \"name\": \"Auditors\", \"sid\": \"S-1-5-21-1-2-3-1200\" } ], \"users\": [ { "
-	    "\"name\": \"alice\" } ] }");
+	g_autofree char *fixture = g_test_build_filename(
+	    G_TEST_DIST, "plugins", "directory-local", "tests", "groups.json", NULL);
+	g_autofree char *groups = NULL;
+	g_assert_true(g_file_get_contents(fixture, &groups, NULL, NULL));
+	directory_test_write(test, "groups.json", groups);
 	PvAccountSpec spec = directory_test_spec();
 	g_autoptr(PvAccount) account = directory_test_ensure(test, &spec);
 	g_autofree char *group = directory_test_find_sid(test, "Help Desk");
