@@ -433,6 +433,32 @@ engine_test_stop_and_resume(Fixture *fixture, gconstpointer unused)
 	pv_job_row_free(job);
 }
 
+/* Stopped between two stages, the job goes back as from within one. */
+static void
+engine_test_stop_between(Fixture *fixture, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	fixture_add_stage(fixture, "a", NULL);
+	fixture_add_stage(fixture, "b", NULL);
+	fixture_get(fixture, "a")->linger = 1;
+	g_assert_true(pv_engine_enqueue(&fixture->site, TEST_UUID, "test", &error));
+	PvRunner *runner = pv_runner_new(&fixture->site, 2, fixture_note, fixture);
+	pv_runner_start(runner);
+	g_mutex_lock(&fixture->lock);
+	while (!fixture->hanging)
+		g_cond_wait(&fixture->cond, &fixture->lock);
+	g_mutex_unlock(&fixture->lock);
+	pv_runner_free(runner);
+
+	g_autoptr(PvJobRow) job = fixture_get_job(fixture);
+	g_assert_cmpstr(job->state, ==, "queued");
+	g_assert_cmpuint(job->stage, ==, 1);
+	/* it was told, which it is not when the store refuses the record */
+	g_assert_cmpint(g_array_index(fixture->kinds, PvRunnerEventKind, fixture->kinds->len - 1), ==,
+	    PV_RUNNER_JOB_ENDED);
+	g_assert_cmpint(fixture_get(fixture, "b")->planned, ==, 0);
+}
+
 static void
 engine_test_hang_is_bounded(Fixture *fixture, gconstpointer unused)
 {
@@ -714,6 +740,7 @@ main(int argc, char **argv)
 	ADD("/engine/wait", engine_test_wait);
 	ADD("/engine/wait-is-bounded", engine_test_wait_is_bounded);
 	ADD("/engine/stop-and-resume", engine_test_stop_and_resume);
+	ADD("/engine/stop-between", engine_test_stop_between);
 	ADD("/engine/hang-is-bounded", engine_test_hang_is_bounded);
 	ADD("/engine/done-late", engine_test_done_late);
 	ADD("/engine/when", engine_test_when);

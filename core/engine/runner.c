@@ -397,6 +397,7 @@ runner_run_stage(Work *work, PvJob *job, const PvPipelineStage *entry, gboolean 
 	gboolean ok = TRUE;
 	if (g_cancellable_set_error_if_cancelled(work->cancellable, &error)) {
 		ok = FALSE;
+		result->outcome = g_strdup("waiting"); /* a result without one is none to the store */
 	} else if (!pv_job_is_wanted(job, entry)) {
 		result->outcome = g_strdup("skipped");
 		result->text = g_strdup_printf("when %s", entry->when_text);
