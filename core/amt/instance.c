@@ -4,6 +4,7 @@
 #include <provost/error.h>
 
 #include <string.h>
+#include <openssl/crypto.h>
 
 struct PvEpr {
 	char *class_name;
@@ -102,6 +103,9 @@ instance_property_clear(gpointer data)
 {
 	PvProperty *property = data;
 	g_free(property->name);
+	/* passwords, keys and what logs in as well as a password go to the device in instances */
+	if (property->text != NULL)
+		OPENSSL_cleanse(property->text, strlen(property->text));
 	g_free(property->text);
 	pv_epr_free(property->epr);
 	pv_instance_free(property->embedded);

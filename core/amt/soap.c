@@ -11,6 +11,7 @@
 
 #define SOAP_MAX_DEPTH 32
 #define SOAP_MAX_ELEMENTS 20000
+#define SOAP_MAX_TAG 8192 /* bytes; the longest of firmware, an envelope's, has 1 KiB */
 #define SOAP_MAX_REASON 200 /* bytes of a fault's text that reach an error text */
 
 #define SOAP_NS "http://www.w3.org/2003/05/soap-envelope"
@@ -660,6 +661,43 @@ soap_set_parse_error(PvSoapParser *parser, GError **error)
 	    valid);
 }
 
+/* Behind what begins at @at, which is no tag: a comment, CDATA, a declaration */
+static const char *
+soap_skip_other(const char *at, const char *end)
+{
+	static const char *const forms[][2] = { { "<!--", "-->" }, { "<![CDATA[", "]]>" }, { "<", ">" } };
+	gsize i = 0;
+	while ((gsize)(end - at) < strlen(forms[i][0]) || strncmp(at, forms[i][0], strlen(forms[i][0])) != 0)
+		i++;
+	at += strlen(forms[i][0]);
+	const char *close = g_strstr_len(at, end - at, forms[i][1]);
+	return close != NULL ? close + strlen(forms[i][1]) : end;
+}
+
+/* The parser compares each attribute of a tag with all others, so that a tag costs time by the square of its length:
+ * 13 s for one of 1 MiB, in which no cancellation is heard. */
+static gboolean
+soap_has_long_tag(const char *at, const char *end)
+{
+	while ((at = memchr(at, '<', (gsize)(end - at))) != NULL) {
+		if (end - at > 1 && (at[1] == '!' || at[1] == '?')) {
+			at = soap_skip_other(at, end);
+			continue;
+		}
+		const char *begin = at;
+		char quote = '\0';
+		for (; at < end && (quote != '\0' || *at != '>'); at++) {
+			if (at - begin > SOAP_MAX_TAG)
+				return TRUE;
+			if (*at == quote)
+				quote = '\0';
+			else if (quote == '\0' && (*at == '"' || *at == '\''))
+				quote = *at;
+		}
+	}
+	return FALSE;
+}
+
 static xmlDoc *
 soap_load(PvSoapParser *parser, const char *data, gsize length_bytes, GError **error)
 {
@@ -680,6 +718,11 @@ soap_load(PvSoapParser *parser, const char *data, gsize length_bytes, GError **e
 	parser->depth = 0;
 	parser->elements = 0;
 	parser->refusal = NULL;
+	if (soap_has_long_tag(data, data + length_bytes)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "read answer: it has a tag of more than %d bytes", SOAP_MAX_TAG);
+		return NULL;
+	}
 	/* AMT says UTF-8 (Content-Type); a declaration that says otherwise is not followed */
 	xmlDoc *document =
 	    xmlCtxtReadMemory(parser->context, data, (int)length_bytes, NULL, "UTF-8",

@@ -28,6 +28,7 @@ typedef struct {
 	gint stubborn; /* apply works, but the value stays */
 	gint silent; /* plan returns FALSE without an error */
 	gint hang; /* apply blocks until it is cancelled */
+	gint linger; /* plan blocks so once, and finds what it wants all the same */
 	gint planned, applied;
 } Script;
 
@@ -39,11 +40,17 @@ script_get(PvJob *job)
 	    pv_job_get_site(job)->variables, pv_job_get_string(job, "script"));
 }
 
+static void script_hang(PvJob *job);
+
 static gboolean
 script_plan(PvJob *job, PvPlan *plan, GError **error)
 {
 	Script *script = script_get(job);
 	g_atomic_int_inc(&script->planned);
+	if (g_atomic_int_compare_and_exchange(&script->linger, 1, 0)) {
+		script_hang(job);
+		return TRUE;
+	}
 	if (g_atomic_int_get(&script->silent))
 		return FALSE;
 	if (g_cancellable_set_error_if_cancelled(pv_job_get_cancellable(job), error))
@@ -426,6 +433,32 @@ engine_test_stop_and_resume(Fixture *fixture, gconstpointer unused)
 	pv_job_row_free(job);
 }
 
+/* Stopped between two stages, the job goes back as from within one. */
+static void
+engine_test_stop_between(Fixture *fixture, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	fixture_add_stage(fixture, "a", NULL);
+	fixture_add_stage(fixture, "b", NULL);
+	fixture_get(fixture, "a")->linger = 1;
+	g_assert_true(pv_engine_enqueue(&fixture->site, TEST_UUID, "test", &error));
+	PvRunner *runner = pv_runner_new(&fixture->site, 2, fixture_note, fixture);
+	pv_runner_start(runner);
+	g_mutex_lock(&fixture->lock);
+	while (!fixture->hanging)
+		g_cond_wait(&fixture->cond, &fixture->lock);
+	g_mutex_unlock(&fixture->lock);
+	pv_runner_free(runner);
+
+	g_autoptr(PvJobRow) job = fixture_get_job(fixture);
+	g_assert_cmpstr(job->state, ==, "queued");
+	g_assert_cmpuint(job->stage, ==, 1);
+	/* it was told, which it is not when the store refuses the record */
+	g_assert_cmpint(g_array_index(fixture->kinds, PvRunnerEventKind, fixture->kinds->len - 1), ==,
+	    PV_RUNNER_JOB_ENDED);
+	g_assert_cmpint(fixture_get(fixture, "b")->planned, ==, 0);
+}
+
 static void
 engine_test_hang_is_bounded(Fixture *fixture, gconstpointer unused)
 {
@@ -438,6 +471,24 @@ engine_test_hang_is_bounded(Fixture *fixture, gconstpointer unused)
 	g_autoptr(PvJobRow) job = fixture_get_job(fixture);
 	g_assert_cmpstr(job->state, ==, "failed");
 	g_assert_cmpstr(job->text, ==, "stage scripted: not done within its 1 s");
+}
+
+/* A stage that is done in the moment in which its time is over leaves the next one its own. */
+static void
+engine_test_done_late(Fixture *fixture, gconstpointer unused)
+{
+	fixture_add_stage(fixture, "a", NULL);
+	fixture_add_stage(fixture, "b", NULL);
+	for (guint i = 0; i < 2; i++)
+		((PvPipelineStage *)fixture->pipeline->stages->pdata[i])->retries = 0;
+	((PvPipelineStage *)fixture->pipeline->stages->pdata[0])->timeout_sec = 1;
+	fixture_get(fixture, "a")->linger = 1;
+	fixture_run(fixture);
+	g_autoptr(PvJobRow) job = fixture_get_job(fixture);
+	g_assert_cmpstr(job->text, ==, NULL);
+	g_assert_cmpstr(job->state, ==, "done");
+	g_assert_cmpint(fixture_get(fixture, "a")->planned, ==, 1);
+	g_assert_cmpint(fixture_get(fixture, "b")->applied, ==, 1);
 }
 
 static void
@@ -689,7 +740,9 @@ main(int argc, char **argv)
 	ADD("/engine/wait", engine_test_wait);
 	ADD("/engine/wait-is-bounded", engine_test_wait_is_bounded);
 	ADD("/engine/stop-and-resume", engine_test_stop_and_resume);
+	ADD("/engine/stop-between", engine_test_stop_between);
 	ADD("/engine/hang-is-bounded", engine_test_hang_is_bounded);
+	ADD("/engine/done-late", engine_test_done_late);
 	ADD("/engine/when", engine_test_when);
 	ADD("/engine/one-job-a-device", engine_test_one_job_a_device);
 	ADD("/engine/enqueue-with", engine_test_enqueue_with);

@@ -19,6 +19,7 @@ struct PvJob {
 	char *status; /* owned: the device's status when the job was made */
 	GHashTable *facts; /* char* -> char*, owned */
 	GHashTable *changed; /* set of names changed since they were last taken, owned */
+	GHashTable *taken; /* those before, whose names the writes lend; NULL: none */
 	GCancellable *cancellable; /* owned; NULL: none */
 	const PvPipelineStage *stage; /* borrowed */
 	PvWsman *wsman; /* owned; NULL: not dialled yet */

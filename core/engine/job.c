@@ -33,6 +33,7 @@ pv_job_free(PvJob *job)
 	g_free(job->status);
 	g_hash_table_unref(job->facts);
 	g_hash_table_unref(job->changed);
+	g_clear_pointer(&job->taken, g_hash_table_unref);
 	g_clear_object(&job->cancellable);
 	g_free(job->skip);
 	g_free(job->trace_dir);
@@ -170,13 +171,14 @@ pv_job_take_fact_writes(PvJob *job)
 		const PvWrite write = {
 			.kind = PV_WRITE_FACT,
 			.uuid = pv_device_get_uuid(job->device),
-			.name =
-			    g_intern_string(name), /* fact names are few and from plugins' code */
+			.name = name,
 			.value = g_hash_table_lookup(job->facts, name),
 		};
 		g_array_append_val(writes, write);
 	}
-	g_hash_table_remove_all(job->changed);
+	g_clear_pointer(&job->taken, g_hash_table_unref);
+	job->taken = g_steal_pointer(&job->changed);
+	job->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	return writes;
 }
 

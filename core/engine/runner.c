@@ -410,6 +410,7 @@ runner_run_stage(Work *work, PvJob *job, const PvPipelineStage *entry, gboolean 
 	gboolean ok = TRUE;
 	if (g_cancellable_set_error_if_cancelled(work->cancellable, &error)) {
 		ok = FALSE;
+		result->outcome = g_strdup("waiting"); /* a result without one is none to the store */
 	} else if (!pv_job_is_wanted(job, entry)) {
 		result->outcome = g_strdup("skipped");
 		result->text = g_strdup_printf("when %s", entry->when_text);
@@ -418,6 +419,7 @@ runner_run_stage(Work *work, PvJob *job, const PvPipelineStage *entry, gboolean 
 	}
 	g_mutex_lock(&runner->lock);
 	work->deadline_usec = 0;
+	gboolean late = work->late;
 	g_mutex_unlock(&runner->lock);
 
 	result->end_usec = g_get_real_time();
@@ -428,15 +430,18 @@ runner_run_stage(Work *work, PvJob *job, const PvPipelineStage *entry, gboolean 
 	g_autofree char *event = result->text != NULL
 				     ? g_strdup_printf("%s: %s", result->outcome, result->text)
 				     : g_strdup(result->outcome);
-	const Step step = { .state = "running",
+	/* done in the moment in which its time was over: the next stage needs a cancellable that nobody has used */
+	gboolean anew = late && work->index + 1 < work->count;
+	const Step step = { .state = anew ? "queued" : "running",
 		.stage = work->index + 1,
+		.due_usec = anew ? g_get_real_time() : 0,
 		.result = result,
 		.level = "info",
 		.event = event };
 	if (!runner_save(work, job, &step))
 		return FALSE;
 	runner_tell(work, PV_RUNNER_STAGE_ENDED, result->outcome, result->text, 0);
-	return TRUE;
+	return !anew;
 }
 
 static void

@@ -234,15 +234,22 @@ http_take_header(char *data, size_t size, size_t count, void *user)
 	return length;
 }
 
+/* whether anything of the request in flight has left */
+static gboolean
+http_has_sent(PvHttp *http)
+{
+	long bytes = 0;
+	curl_easy_getinfo(http->easy, CURLINFO_REQUEST_SIZE, &bytes);
+	return bytes > 0;
+}
+
 /* curl dials once more when a connection that it reuses turns out to be closed, and sends the request again. A write
  * must not be sent twice, so it may do that only while nothing has left. */
 static curl_socket_t
 http_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	PvHttp *http = user;
-	long sent = 0;
-	curl_easy_getinfo(http->easy, CURLINFO_REQUEST_SIZE, &sent);
-	if (sent > 0) {
+	if (http_has_sent(http)) {
 		http->closed_behind = TRUE;
 		return CURL_SOCKET_BAD;
 	}
@@ -697,16 +704,14 @@ pv_http_request(PvHttp *http, const char *path, const char *authorization, const
 	http_reset_request(http);
 	CURLcode result = http_perform(http, path, authorization, body, length_bytes);
 	if (result != CURLE_OK && http->alert == SSL_AD_BAD_RECORD_MAC && !http->only_tls10 &&
-	    http->options.policy == PV_TLS_LEGACY) {
+	    http->options.policy == PV_TLS_LEGACY && !http_has_sent(http)) {
 		/* old firmware that answers a newer hello so is known to take a plain TLS 1.0 one */
 		http->only_tls10 = TRUE;
 		http_drop_connection(http);
 		http_reset_request(http);
 		result = http_perform(http, path, authorization, body, length_bytes);
 	}
-	long number = 0;
-	curl_easy_getinfo(http->easy, CURLINFO_REQUEST_SIZE, &number);
-	gboolean sent = number > 0;
+	gboolean sent = http_has_sent(http);
 	if (result == CURLE_OK && http->options.tls && http->fingerprint == NULL) {
 		/* cannot be, unless a TLS library skips the callback: then nothing was checked */
 		g_set_error(
@@ -721,6 +726,7 @@ pv_http_request(PvHttp *http, const char *path, const char *authorization, const
 		ERR_clear_error();
 		return FALSE;
 	}
+	long number = 0;
 	curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &number);
 	http_read_headers(http);
 	*reply = (PvHttpReply) { .status = (guint)number,

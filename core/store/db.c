@@ -488,7 +488,12 @@ db_confirm_secret(PvDb *db, const char *uuid, const char *name, GError **error)
 	row->state = g_strdup("current");
 	const PvWrite changes[] = {
 		{ .kind = PV_WRITE_SECRET, .secret = row },
-		{ .kind = PV_WRITE_DELETE_SECRET, .uuid = uuid, .name = name, .value = "pending" },
+		/* another process may have put a new one there since it was read; that one is not lost */
+		{ .kind = PV_WRITE_DELETE_SECRET,
+		    .uuid = uuid,
+		    .name = name,
+		    .value = "pending",
+		    .secret = row },
 	};
 	return db_write_secret(
 	    db, changes, G_N_ELEMENTS(changes), "secret-confirm", uuid, name, error);

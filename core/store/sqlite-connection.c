@@ -82,7 +82,8 @@ static const char *const sqlite_texts[PV_SQL_COUNT] = {
 		"INSERT INTO secret (uuid, name, state, slot, made_usec, sealed, owner)"
 		" VALUES (?1, ?2, ?3, iif(?3 = 'history', ?4, 0), ?4, ?5, nullif(?1, ''))"
 		" ON CONFLICT (uuid, name, state, slot) DO UPDATE SET made_usec = ?4, sealed = ?5",
-	[PV_SQL_DELETE_SECRET] = "DELETE FROM secret WHERE uuid = ?1 AND name = ?2 AND (?3 IS NULL OR state = ?3)",
+	[PV_SQL_DELETE_SECRET] =
+		"DELETE FROM secret WHERE uuid = ?1 AND name = ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR sealed = ?4)",
 	[PV_SQL_RESEAL_SECRET] =
 		"UPDATE secret SET sealed = ?5 WHERE uuid = ?1 AND name = ?2 AND state = ?3"
 		" AND slot = iif(?3 = 'history', ?4, 0)",

@@ -444,6 +444,30 @@ sqlite_test_readers(PvStoreFixture *fixture, gconstpointer data)
 		g_thread_join(threads[i]);
 }
 
+/* What is confirmed takes its own pending value away, and not one that came in between. */
+static void
+sqlite_test_delete_secret(PvStoreFixture *fixture, gconstpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	pv_store_fixture_add_device(fixture->db, UUID, "pc1");
+	g_autoptr(GBytes) first = g_bytes_new("first", 5);
+	g_autoptr(GBytes) second = g_bytes_new("second", 6);
+	const PvSecretRow old = { .uuid = (char *)UUID, .name = (char *)"admin", .state = (char *)"pending", .sealed = first };
+	const PvSecretRow new = { .uuid = (char *)UUID, .name = (char *)"admin", .state = (char *)"pending", .sealed = second };
+	const PvWrite writes[] = {
+		{ .kind = PV_WRITE_SECRET, .secret = &new },
+		{ .kind = PV_WRITE_DELETE_SECRET, .uuid = UUID, .name = "admin", .value = "pending", .secret = &old },
+		{ .kind = PV_WRITE_DELETE_SECRET, .uuid = UUID, .name = "admin", .value = "pending", .secret = &new },
+	};
+	static const char ask[] = "SELECT count(*) FROM secret WHERE name = 'admin' AND state = 'pending'";
+	g_assert_true(pv_db_write(fixture->db, writes, 2, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(pv_store_fixture_ask(fixture->path, ask), ==, 1);
+	g_assert_true(pv_db_write(fixture->db, writes + 2, 1, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(pv_store_fixture_ask(fixture->path, ask), ==, 0);
+}
+
 /* Leases */
 
 static void
@@ -1014,6 +1038,7 @@ main(int argc, char **argv)
 	FIXTURE("/store/sqlite/group-commit", sqlite_test_group_commit);
 	FIXTURE("/store/sqlite/one-job-per-device", sqlite_test_one_job);
 	FIXTURE("/store/sqlite/readers", sqlite_test_readers);
+	FIXTURE("/store/sqlite/delete-secret", sqlite_test_delete_secret);
 	FIXTURE("/store/sqlite/claim", sqlite_test_claim);
 	FIXTURE("/store/sqlite/lost-lease", sqlite_test_lost_lease);
 	FIXTURE("/store/sqlite/claim-by-two-processes", sqlite_test_claim_processes);

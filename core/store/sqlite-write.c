@@ -220,8 +220,9 @@ sqlite_write_one(PvSqlite *sqlite, GBytes *audit_key, const PvWrite *write, GArr
 	case PV_WRITE_SECRET:
 		return sqlite_write_secret(sqlite, write->secret, error);
 	case PV_WRITE_DELETE_SECRET:
-		return pv_sqlite_run(sqlite, PV_SQL_DELETE_SECRET, error, "ttt", write->uuid,
-		    write->name, write->value);
+		return pv_sqlite_run(sqlite, PV_SQL_DELETE_SECRET, error, "tttb", write->uuid,
+		    write->name, write->value,
+		    write->secret != NULL ? write->secret->sealed : NULL);
 	case PV_WRITE_JOB:
 		if (write->job->id == 0)
 			return sqlite_insert_job(sqlite, write->job, new_ids, error);

@@ -107,7 +107,8 @@ typedef enum {
 	PV_WRITE_CLEAR_FACTS,    /* .uuid */
 	PV_WRITE_SECRET,         /* .secret: insert or replace by (uuid, name, state), history by made_usec too; another
 	                          * current or pending value that it replaces becomes history */
-	PV_WRITE_DELETE_SECRET,  /* .uuid, .name, .value = state; NULL: all of them, with the history */
+	PV_WRITE_DELETE_SECRET,  /* .uuid, .name, .value = state; NULL: all of them, with the history. .secret, unless NULL:
+	                          * only those with its .sealed */
 	PV_WRITE_JOB,            /* .job: id 0 inserts and sets .job->id; else updates */
 	PV_WRITE_RESULT,         /* .result: insert or replace by (job, index) */
 	PV_WRITE_EVENT,          /* .event: append */
