@@ -106,6 +106,16 @@ certificate_cleanup_is_ours(const PvInstance *instance, X509 *certificate, X509 
 	       X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_issuer_name(current)) == 0;
 }
 
+/* Without its key in the device a certificate serves nobody, but that it is ours must be beyond doubt then: a device
+ * that is reset between its request and the answer gets a certificate for the key that it had. */
+static gboolean
+certificate_cleanup_is_useless(X509 *certificate, X509 *current, GPtrArray *keys)
+{
+	return certificate_cleanup_has_key(keys, certificate) ||
+	       (X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_subject_name(current)) == 0 &&
+		   X509_NAME_cmp(X509_get_issuer_name(certificate), X509_get_issuer_name(current)) == 0);
+}
+
 static gboolean
 certificate_cleanup_is_needed(GPtrArray *certificates, GHashTable *leaving, EVP_PKEY *key)
 {
@@ -133,7 +143,7 @@ certificate_cleanup_add_rows(
 		g_autoptr(X509) certificate = certificate_cleanup_parse(instance);
 		if (certificate == NULL || g_hash_table_contains(used, id) ||
 		    !certificate_cleanup_is_ours(instance, certificate, current) ||
-		    !certificate_cleanup_has_key(keys, certificate))
+		    !certificate_cleanup_is_useless(certificate, current, keys))
 			continue;
 		g_hash_table_add(leaving, (gpointer)id);
 		pv_plan_add(plan, CLEANUP_CERTIFICATE, id, "replaced", "");

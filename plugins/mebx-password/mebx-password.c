@@ -7,6 +7,8 @@
 #include <provost/plugin.h>
 
 #define MEBX_PASSWORD_CLASS "AMT_SetupAndConfigurationService"
+/* fact: when provost set it, as seconds since 1970; goes when the device is said to be reset, though the secret stays */
+#define MEBX_PASSWORD_SET "mebx.set"
 /* fact: state and version of the firmware that said no */
 #define MEBX_PASSWORD_REFUSED "mebx.refused"
 
@@ -73,14 +75,16 @@ mebx_password_is_set(PvJob *job, gboolean *set, GError **error)
 	g_autoptr(PvSecret) configured = NULL;
 	if (!mebx_password_find_configured(job, &configured, error))
 		return FALSE;
+	gboolean current = pv_job_has_secret(job, "mebx", PV_SECRET_CURRENT);
+	/* the password that a reset device had before may be the device's no more */
+	if (current && pv_job_get_fact(job, MEBX_PASSWORD_SET) == NULL)
+		return TRUE;
 	if (configured == NULL) {
-		*set = pv_job_has_secret(job, "mebx", PV_SECRET_CURRENT) &&
-		       !pv_job_has_secret(job, "mebx", PV_SECRET_PENDING);
+		*set = current && !pv_job_has_secret(job, "mebx", PV_SECRET_PENDING);
 		return TRUE;
 	}
 	/* what was imported counts as long as provost itself has set nothing since */
-	const char *name =
-	    pv_job_has_secret(job, "mebx", PV_SECRET_CURRENT) ? "mebx" : "mebx-import";
+	const char *name = current ? "mebx" : "mebx-import";
 	if (!mebx_password_holds(job, name, configured, set, error))
 		return FALSE;
 	*set = *set && !pv_job_has_secret(job, "mebx", PV_SECRET_PENDING);
@@ -188,7 +192,10 @@ mebx_password_apply(PvJob *job, const PvPlan *plan, GError **error)
 		pv_job_set_fact(job, MEBX_PASSWORD_REFUSED, fact);
 		return TRUE;
 	}
+	g_autofree char *now =
+	    g_strdup_printf("%" G_GINT64_FORMAT, g_get_real_time() / G_USEC_PER_SEC);
 	pv_job_set_fact(job, MEBX_PASSWORD_REFUSED, NULL);
+	pv_job_set_fact(job, MEBX_PASSWORD_SET, now);
 	return pv_job_confirm_secret(job, "mebx", error);
 }
 
