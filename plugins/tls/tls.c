@@ -4,12 +4,38 @@
  * on to. */
 #include <provost/plugin.h>
 
+/* TLS tells only that the certificate was refused. What that leaves: a provisioning certificate is
+ * sent only after its marks, key, chain and dates were found good, and its root too where a hello
+ * has told the device's root hashes. */
+static void
+tls_explain_refusal(PvJob *job, GError **error)
+{
+	const char *state = pv_job_get_fact(job, "amt.state");
+	if (!g_error_matches(*error, PV_ERROR, PV_ERROR_AUTH) ||
+	    g_strcmp0(state, "operational") == 0)
+		return;
+	const char *root = pv_job_get_fact(job, "hello.hashes") == NULL
+			       ? ", or the hash of its root is not in the device's list"
+			       : "";
+	g_autoptr(GError) refusal = g_steal_pointer(error);
+	g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
+	    "%s; its marks, key, chain and dates are right, so the device has another DNS suffix "
+	    "(DHCP option 15, or the PKI DNS suffix in MEBx)%s",
+	    refusal->message, root);
+}
+
 static gboolean
 tls_plan(PvJob *job, PvPlan *plan, GError **error)
 {
 	PvWsman *amt = pv_job_get_wsman(job, error);
-	if (amt == NULL || !pv_wsman_connect(amt, error))
+	if (amt == NULL)
 		return FALSE;
+	g_autoptr(GError) local = NULL;
+	if (!pv_wsman_connect(amt, &local)) {
+		tls_explain_refusal(job, &local);
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
 
 	const char *fingerprint = pv_wsman_get_fingerprint(amt);
 	if (fingerprint == NULL) {
