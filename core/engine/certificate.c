@@ -10,6 +10,7 @@
 #define CERTIFICATE_MAX_BYTES 4100
 /* how far a CA's clock may be ahead of ours */
 #define CERTIFICATE_SKEW_SEC 300
+#define CERTIFICATE_SERVER_AUTH "1.3.6.1.5.5.7.3.1" /* RFC 5280, section 4.2.1.12 */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509, X509_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_REQ, X509_REQ_free)
@@ -83,7 +84,8 @@ certificate_check_name(X509 *certificate, const PvCertRequest *request, GError *
 	}
 	for (guint i = 0; request->dns_names != NULL && request->dns_names[i] != NULL; i++) {
 		if (X509_check_host(certificate, request->dns_names[i], 0,
-			X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1)
+			X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS,
+			NULL) == 1)
 			continue;
 		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
 		    "certificate lacks the name %s among its alternative names",
@@ -106,6 +108,29 @@ certificate_has_eku(X509 *certificate, const char *oid)
 	}
 	EXTENDED_KEY_USAGE_free(usages);
 	return found;
+}
+
+/* What the device will be asked for when it shows the certificate, which is too late to find out. */
+static gboolean
+certificate_check_usage(X509 *certificate, const PvCertRequest *request, GError **error)
+{
+	gboolean server = FALSE;
+	for (guint i = 0; request->ekus != NULL && request->ekus[i] != NULL; i++) {
+		server = server || g_str_equal(request->ekus[i], CERTIFICATE_SERVER_AUTH);
+		if (certificate_has_eku(certificate, request->ekus[i]))
+			continue;
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate lacks the extended key usage %s: mend the template",
+		    request->ekus[i]);
+		return FALSE;
+	}
+	if (!server || X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) == 1)
+		return TRUE;
+	ERR_clear_error();
+	g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED,
+	    "certificate has a key usage without digital signature and key encipherment, which a "
+	    "server needs: mend the template");
+	return FALSE;
 }
 
 static gboolean
@@ -145,14 +170,8 @@ pv_certificate_check(const PvCertRequest *request, GBytes *der, EVP_PKEY *key, P
 	}
 	if (!certificate_check_name(certificate, request, error))
 		return FALSE;
-	for (guint i = 0; request->ekus != NULL && request->ekus[i] != NULL; i++) {
-		if (certificate_has_eku(certificate, request->ekus[i]))
-			continue;
-		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
-		    "certificate lacks the extended key usage %s: mend the template",
-		    request->ekus[i]);
+	if (!certificate_check_usage(certificate, request, error))
 		return FALSE;
-	}
 	if (X509_check_ca(certificate) != 0 &&
 	    (X509_get_extension_flags(certificate) & EXFLAG_CA) != 0) {
 		g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED,
@@ -161,8 +180,13 @@ pv_certificate_check(const PvCertRequest *request, GBytes *der, EVP_PKEY *key, P
 	}
 	if (!certificate_check_dates(certificate, days_left, now, error))
 		return FALSE;
-	return trust == NULL ||
-	       pv_trust_verify(trust, certificate, NULL, NULL, PV_TLS_MODERN, error);
+	g_autoptr(GError) untrusted = NULL;
+	if (trust == NULL ||
+	    pv_trust_verify(trust, certificate, NULL, NULL, PV_TLS_MODERN, &untrusted))
+		return TRUE;
+	/* it is the CA's answer that will not do; nobody was refused a login */
+	g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED, untrusted->message);
+	return FALSE;
 }
 
 static EVP_PKEY *

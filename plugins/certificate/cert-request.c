@@ -223,22 +223,63 @@ cert_request_new_signed(
 	return cert_request_to_der(csr, error);
 }
 
-gboolean
-cert_request_check(GBytes *csr_der, EVP_PKEY *public_key, GError **error)
+/* NULL: not exactly one request */
+static X509_REQ *
+cert_request_parse(GBytes *der)
 {
 	gsize length = 0;
-	const unsigned char *data = g_bytes_get_data(csr_der, &length);
+	const unsigned char *data = g_bytes_get_data(der, &length);
 	const unsigned char *end = data;
 	g_autoptr(X509_REQ) csr = length == 0 || length > CERT_CSR_MAX_BYTES
 				      ? NULL
 				      : d2i_X509_REQ(NULL, &end, (long)length);
-	EVP_PKEY *key = csr == NULL || end != data + length ? NULL : X509_REQ_get0_pubkey(csr);
+	return csr != NULL && end == data + length ? g_steal_pointer(&csr) : NULL;
+}
+
+static GBytes *
+cert_request_dup_attribute(X509_REQ *csr, int i)
+{
+	unsigned char *der = NULL;
+	int length = i2d_X509_ATTRIBUTE(X509_REQ_get_attr(csr, i), &der);
+	GBytes *bytes = g_bytes_new(der, length > 0 ? (gsize)length : 0);
+	OPENSSL_free(der);
+	return bytes;
+}
+
+/* subject and attributes, names and usages among them */
+static gboolean
+cert_request_is_same(X509_REQ *csr, X509_REQ *asked)
+{
+	int count = X509_REQ_get_attr_count(asked);
+	if (X509_NAME_cmp(X509_REQ_get_subject_name(csr), X509_REQ_get_subject_name(asked)) != 0 ||
+	    X509_REQ_get_attr_count(csr) != count)
+		return FALSE;
+	for (int i = 0; i < count; i++) {
+		g_autoptr(GBytes) one = cert_request_dup_attribute(csr, i);
+		g_autoptr(GBytes) other = cert_request_dup_attribute(asked, i);
+		if (!g_bytes_equal(one, other))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean
+cert_request_check(GBytes *csr_der, GBytes *asked_der, EVP_PKEY *public_key, GError **error)
+{
+	g_autoptr(X509_REQ) csr = cert_request_parse(csr_der);
+	g_autoptr(X509_REQ) asked = cert_request_parse(asked_der);
+	EVP_PKEY *key = csr == NULL ? NULL : X509_REQ_get0_pubkey(csr);
 	gboolean ok = key != NULL && EVP_PKEY_eq(key, public_key) == 1 &&
 		      X509_REQ_verify(csr, public_key) == 1;
+	gboolean same = ok && asked != NULL && cert_request_is_same(csr, asked);
 	ERR_clear_error();
 	if (!ok)
 		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
 		    "sign certificate request: what the device answered is no request signed with "
 		    "its key");
-	return ok;
+	else if (!same)
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "sign certificate request: what the device signed asks for other names or "
+		    "usages than it was given");
+	return same;
 }

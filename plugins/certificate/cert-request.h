@@ -15,7 +15,8 @@ GBytes *cert_request_new_unsigned(EVP_PKEY *public_key, const PvCertRequest *req
 GBytes *cert_request_new_signed(EVP_PKEY *key, const PvCertRequest *request,
     const PvCaPreparation *preparation, GError **error);
 
-/* Whether what the device made of it is a request with that key and a signature by it. PV_ERROR_PROTOCOL. */
-gboolean cert_request_check(GBytes *csr, EVP_PKEY *public_key, GError **error);
+/* Whether what the device made of @asked is the same request with that key and a signature by it. PV_ERROR_PROTOCOL.
+ * Some CAs take the names from the request, so a device that changes them would choose whom it is certified as. */
+gboolean cert_request_check(GBytes *csr_der, GBytes *asked_der, EVP_PKEY *public_key, GError **error);
 
 G_END_DECLS

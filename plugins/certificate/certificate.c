@@ -284,7 +284,7 @@ certificate_sign_in_device(
 	if (!certificate_judge(job, "GeneratePKCS10RequestEx", status, error))
 		return NULL;
 	g_autoptr(GBytes) csr = pv_instance_dup_bytes(output, "SignedCertificateRequest", error);
-	return csr != NULL && cert_request_check(csr, key->public_key, error)
+	return csr != NULL && cert_request_check(csr, null_signed, key->public_key, error)
 		   ? g_steal_pointer(&csr)
 		   : NULL;
 }
