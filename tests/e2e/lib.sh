@@ -5,9 +5,15 @@
 set -u
 PV_TOP_SRCDIR=$(cd "${PV_TOP_SRCDIR:-.}" && pwd)
 PV_TOP_BUILDDIR=$(cd "${PV_TOP_BUILDDIR:-.}" && pwd)
-provost=$PV_TOP_BUILDDIR/provost
-provostd=$PV_TOP_BUILDDIR/provostd
-sim=$PV_TOP_BUILDDIR/provost-sim
+# the programs themselves, not the scripts that libtool puts in front of them: these tests start hundreds, and send signals
+export LD_LIBRARY_PATH=$PV_TOP_BUILDDIR/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+find_program() {
+	local path=$PV_TOP_BUILDDIR/.libs/$1
+	if [ -x "$path" ]; then echo "$path"; else echo "$PV_TOP_BUILDDIR/$1"; fi
+}
+provost=$(find_program provost)
+provostd=$(find_program provostd)
+sim=$(find_program provost-sim)
 tap_count=0
 tap_failed=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/pv-e2e-XXXXXX")
