@@ -67,7 +67,7 @@ for device in pc-0001 pc-0002 pc-0003; do
 	ok "/e2e/daemon/address-from-the-hello/$device" same 'address' "$(stored "$device" .address)" "$(value "$device" .address)"
 done
 hello pc-0001
-ok /e2e/daemon/hello-of-a-provisioned-one-is-told await 20 logged 'the device is Provisioned'
+ok /e2e/daemon/hello-of-a-provisioned-one-is-told await 20 logged 'the device was set up by this site'
 kill -TERM "$daemon"
 wait "$daemon"
 ok /e2e/daemon/stops-idle same 'exit code' "$?" 0

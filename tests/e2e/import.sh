@@ -11,7 +11,7 @@ make_site
 
 jq '.groups += [ { name: "legacy" } ]' "$PROVOST_SITE" >"$dir/site/twice.json"
 run --site "$dir/site/twice.json" status
-ok /requirements/S07-1.33/name-is-unique said 78 'twice.json:' 'a group of that name stands above already'
+ok /requirements/S07-1.33/name-is-unique said 78 'twice.json:' 'this name is taken by an entry above'
 edit "$PROVOST_SITE" '.groups += [ { name: "lab" } ]'
 run import "$dir/fleet.csv" --group nowhere
 ok /requirements/S07-1.33/unknown-group said 1 'nowhere'
