@@ -458,7 +458,12 @@ gboolean
 pv_sqlite_migrate(PvSqlite *sqlite, const char *const *steps, guint count, GError **error)
 {
 	gint64 version = 0;
-	if (!sqlite_check_version(sqlite, count, &version, error))
+	/* one snapshot for all that is looked at: another process may be making the store right now */
+	if (!sqlite_exec(sqlite, "BEGIN", error))
+		return FALSE;
+	gboolean known = sqlite_check_version(sqlite, count, &version, error);
+	pv_sqlite_rollback(sqlite);
+	if (!known)
 		return FALSE;
 	if (version == count)
 		return TRUE;
