@@ -195,6 +195,31 @@ values_test_secret_file(void)
 	g_rmdir(dir);
 }
 
+/* as systemd leaves a credential for a service that does not run as root */
+static void
+values_test_credential(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *dir = g_dir_make_tmp("pv-values-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(dir, "amt", NULL);
+	g_assert_true(
+	    g_file_set_contents_full(path, "S3cret!x", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+	g_setenv("CREDENTIALS_DIRECTORY", dir, TRUE);
+	g_autoptr(PvJson) json = pv_json_parse(
+	    "t", "{\"name\": \"x\", \"password\": {\"credential\": \"amt\"}}", -1, NULL);
+	g_autoptr(PvValues) values = pv_values_parse(json, "$", value_params, NULL, NULL);
+	g_assert_cmpint(g_chmod(path, 0440), ==, 0);
+	g_autoptr(PvSecret) secret = pv_values_dup_secret(values, "password", &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(pv_secret_peek(secret, NULL), ==, "S3cret!x");
+	g_assert_cmpint(g_chmod(path, 0444), ==, 0);
+	g_assert_null(pv_values_dup_secret(values, "password", &error));
+	g_assert_error(error, PV_ERROR, PV_ERROR_CONFIG);
+	g_unsetenv("CREDENTIALS_DIRECTORY");
+	g_unlink(path);
+	g_rmdir(dir);
+}
+
 static void
 params_test_bad_default(void)
 {
@@ -234,6 +259,7 @@ main(int argc, char **argv)
 	g_test_add_func("/base/json/lines", json_test_lines);
 	g_test_add_func("/base/values/read", values_test_read);
 	g_test_add_func("/base/values/secret-file", values_test_secret_file);
+	g_test_add_func("/base/values/credential", values_test_credential);
 	g_test_add_func("/base/params/bad-default", params_test_bad_default);
 	g_test_add_func("/base/log/escapes", log_test_escapes);
 	return g_test_run();

@@ -480,10 +480,12 @@ pv_values_get_where(const PvValues *values, const char *name)
 	return values_get(values, name, VALUES_ANY_KIND)->where;
 }
 
-/* Reads a file that holds a secret: a regular one that nobody else may read, without the newline at its end. */
+/* Reads a file that holds a secret: a regular one that nobody else may read, without the newline at its end. systemd
+ * lets the service's user into a credential by an access list, which shows as the group's read bit. */
 static PvSecret *
-values_read_secret_file(const char *path, const char *where, GError **error)
+values_read_secret_file(const char *path, gboolean credential, const char *where, GError **error)
 {
+	const mode_t forbidden = credential ? 037 : 077;
 	struct stat info;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &info) != 0) {
@@ -494,7 +496,7 @@ values_read_secret_file(const char *path, const char *where, GError **error)
 		return NULL;
 	}
 	const char *wrong = !S_ISREG(info.st_mode)	? "it is no regular file"
-			    : (info.st_mode & 077) != 0 ? "others may read it: chmod 600"
+			    : (info.st_mode & forbidden) != 0 ? "others may read it: chmod 600"
 			    : info.st_uid != 0 && info.st_uid != geteuid()
 				? "it belongs to another user"
 			    : info.st_size > SECRET_FILE_MAX_BYTES ? "it is larger than 64 KiB"
@@ -536,7 +538,7 @@ pv_values_dup_secret(const PvValues *values, const char *name, GError **error)
 		g_autofree char *path = g_path_is_absolute(value->text)
 					    ? g_strdup(value->text)
 					    : g_build_filename(values->folder, value->text, NULL);
-		return values_read_secret_file(path, value->where, error);
+		return values_read_secret_file(path, FALSE, value->where, error);
 	}
 	if (g_str_equal(value->reference, "credential")) {
 		const char *folder = g_getenv("CREDENTIALS_DIRECTORY");
@@ -548,7 +550,7 @@ pv_values_dup_secret(const PvValues *values, const char *name, GError **error)
 			return NULL;
 		}
 		g_autofree char *path = g_build_filename(folder, value->text, NULL);
-		return values_read_secret_file(path, value->where, error);
+		return values_read_secret_file(path, TRUE, value->where, error);
 	}
 	if (values->find == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
