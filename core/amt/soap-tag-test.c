@@ -55,6 +55,10 @@ soap_tag_test_other(void)
 		g_assert_no_error(error);
 		g_assert_nonnull(reply->instance);
 	}
+	g_autoptr(PvSoapParser) idle = pv_soap_parser_new();
+	g_autoptr(GError) empty = NULL;
+	g_assert_null(pv_soap_parse(idle, NULL, 0, &empty));
+	g_assert_error(empty, PV_ERROR, PV_ERROR_PROTOCOL);
 	/* cut off anywhere it is malformed and no more */
 	static const char *const cut[] = { "<", "<!", "<!-", "<!--", "<![CDATA[", "<x a='", "<?", "</" };
 	for (gsize i = 0; i < G_N_ELEMENTS(cut); i++) {

@@ -679,7 +679,7 @@ soap_skip_other(const char *at, const char *end)
 static gboolean
 soap_has_long_tag(const char *at, const char *end)
 {
-	while ((at = memchr(at, '<', (gsize)(end - at))) != NULL) {
+	while (at < end && (at = memchr(at, '<', (gsize)(end - at))) != NULL) {
 		if (end - at > 1 && (at[1] == '!' || at[1] == '?')) {
 			at = soap_skip_other(at, end);
 			continue;

@@ -26,6 +26,7 @@ typedef struct {
 	gint code; /* with this PvError */
 	gint waits; /* apply parks so often */
 	gint stubborn; /* apply works, but the value stays */
+	gint verbose; /* the value that the device has is told at length */
 	gint silent; /* plan returns FALSE without an error */
 	gint hang; /* apply blocks until it is cancelled */
 	gint linger; /* plan blocks so once, and finds what it wants all the same */
@@ -55,8 +56,10 @@ script_plan(PvJob *job, PvPlan *plan, GError **error)
 		return FALSE;
 	if (g_cancellable_set_error_if_cancelled(pv_job_get_cancellable(job), error))
 		return FALSE;
+	g_autofree char *endless = g_strnfill(1024 * 1024, 'x');
 	if (g_atomic_int_get(&script->value) != 1)
-		pv_plan_add(plan, "thing", "value", "0", "1");
+		pv_plan_add(plan, g_atomic_int_get(&script->verbose) ? endless : "thing", "value",
+		    g_atomic_int_get(&script->verbose) ? endless : "0", "1");
 	return TRUE;
 }
 
@@ -315,6 +318,25 @@ engine_test_did_not_take(Fixture *fixture, gconstpointer unused)
 	g_assert_cmpstr(job->state, ==, "failed");
 	g_assert_cmpstr(job->code, ==, "failed");
 	g_assert_nonnull(strstr(job->text, "thing value is \"0\", should be \"1\""));
+}
+
+/* What a device says at length is not kept at that length. */
+static void
+engine_test_bounds_texts(Fixture *fixture, gconstpointer unused)
+{
+	fixture_add_stage(fixture, "a", NULL);
+	fixture_get(fixture, "a")->stubborn = 1;
+	fixture_get(fixture, "a")->verbose = 1;
+	fixture_run(fixture);
+	g_autoptr(PvJobRow) job = fixture_get_job(fixture);
+	g_assert_cmpstr(job->state, ==, "failed");
+	g_assert_true(g_str_has_prefix(job->text, "stage scripted: did not take effect: "));
+	g_assert_cmpuint(strlen(job->text), <, 5000);
+	g_autoptr(PvPlan) plan = pv_plan_new();
+	g_autofree char *endless = g_strnfill(1024 * 1024, 'x');
+	pv_plan_add(plan, "thing", "value", endless, "1");
+	g_autofree char *json = pv_plan_to_json(plan);
+	g_assert_cmpuint(strlen(json), <, 2000);
 }
 
 static void
@@ -728,6 +750,7 @@ main(int argc, char **argv)
 	ADD("/requirements/S12-12.1/result-a-stage", engine_test_done_then_already);
 	ADD("/requirements/S12-12.2/status", engine_test_auth_status);
 	ADD("/engine/did-not-take-effect", engine_test_did_not_take);
+	ADD("/engine/bounds-texts", engine_test_bounds_texts);
 	ADD("/engine/contract-broken", engine_test_contract);
 	ADD("/engine/retry", engine_test_retry);
 	ADD("/engine/retry-ends", engine_test_retry_ends);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define PLAN_MAX_SHOWN 1024 /* bytes of a value that is to go */
+
 /* A row and what pv_plan_put() needs to make it. */
 typedef struct {
 	char *object, *property, *from, *to; /* owned */
@@ -47,6 +49,17 @@ pv_plan_free(PvPlan *plan)
 	g_free(plan);
 }
 
+/* What a device says is kept with each job and shown to people: enough of it to tell what it was. */
+static char *
+plan_dup_shown(const char *text)
+{
+	if (text == NULL || strlen(text) <= PLAN_MAX_SHOWN)
+		return g_strdup(text != NULL ? text : "");
+	g_autofree char *head = g_strndup(text, PLAN_MAX_SHOWN);
+	g_autofree char *valid = g_utf8_make_valid(head, -1);
+	return g_strconcat(valid, "…", NULL);
+}
+
 void
 pv_plan_add(
     PvPlan *plan, const char *object, const char *property, const char *from, const char *to)
@@ -54,7 +67,7 @@ pv_plan_add(
 	PlanRow *row = g_new0(PlanRow, 1);
 	row->object = g_strdup(object != NULL ? object : "");
 	row->property = g_strdup(property != NULL ? property : "");
-	row->from = g_strdup(from != NULL ? from : "");
+	row->from = plan_dup_shown(from);
 	row->to = g_strdup(to != NULL ? to : "");
 	g_ptr_array_add(plan->rows, row);
 }

@@ -2,6 +2,9 @@
 #include "core/engine/job-private.h"
 
 #include <json-glib/json-glib.h>
+#include <string.h>
+
+#define STAGE_MAX_TEXT 4096 /* bytes of an error */
 
 /* A function of a plugin that fails without saying why, or says why without failing, is named and fails. */
 static gboolean
@@ -119,6 +122,18 @@ stage_run(PvJob *job, PvResultRow *result, GError **error)
 	return TRUE;
 }
 
+/* Errors quote devices, which may say a mebibyte; all of it would be kept with job, result and event, and logged. */
+static void
+stage_bound_text(GError *error)
+{
+	if (strlen(error->message) <= STAGE_MAX_TEXT)
+		return;
+	error->message[STAGE_MAX_TEXT] = '\0';
+	char *valid = g_utf8_make_valid(error->message, -1);
+	g_free(error->message);
+	error->message = valid;
+}
+
 gboolean
 pv_engine_run_stage(PvJob *job, PvResultRow *result, GError **error)
 {
@@ -127,6 +142,7 @@ pv_engine_run_stage(PvJob *job, PvResultRow *result, GError **error)
 	g_clear_pointer(&result->text, g_free);
 	if (stage_run(job, result, &caught))
 		return TRUE;
+	stage_bound_text(caught);
 	result->outcome =
 	    g_strdup(g_error_matches(caught, PV_ERROR, PV_ERROR_PENDING) ? "waiting" : "failed");
 	result->text = g_strdup(caught->message);
