@@ -301,8 +301,7 @@ engine_test_enqueue_with(Fixture *fixture, gconstpointer unused)
 		.kind = PV_WRITE_FACT, .uuid = TEST_UUID, .name = "amt.state", .value = "setup"
 	};
 	g_assert_true(pv_engine_enqueue(&fixture->site, TEST_UUID, "test", &error));
-	g_assert_false(
-	    pv_engine_enqueue_with(&fixture->site, TEST_UUID, "test", &fact, 1, &error));
+	g_assert_false(pv_engine_enqueue_with(&fixture->site, TEST_UUID, "test", &fact, 1, &error));
 	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS);
 	g_autoptr(GHashTable) facts = pv_db_get_facts(fixture->site.db, TEST_UUID, NULL);
 	g_assert_false(g_hash_table_contains(facts, "amt.state"));
@@ -455,6 +454,44 @@ engine_test_stop_and_resume(Fixture *fixture, gconstpointer unused)
 	pv_job_row_free(job);
 }
 
+/* A job that waited while its pipeline was edited looks again at what is no longer what it did. */
+static void
+engine_test_edited_pipeline(Fixture *fixture, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	static const PvStage other_stage = {
+		.type = "scripted-too",
+		.summary = "test",
+		.params = script_params,
+		.plan = script_plan,
+		.apply = script_apply,
+	};
+	fixture_add_stage(fixture, "a", NULL);
+	fixture_add_stage(fixture, "b", NULL);
+	fixture_get(fixture, "b")->hang = 1;
+	g_assert_true(pv_engine_enqueue(&fixture->site, TEST_UUID, "test", &error));
+	PvRunner *runner = pv_runner_new(&fixture->site, 2, fixture_note, fixture);
+	pv_runner_start(runner);
+	g_mutex_lock(&fixture->lock);
+	while (!fixture->hanging)
+		g_cond_wait(&fixture->cond, &fixture->lock);
+	g_mutex_unlock(&fixture->lock);
+	pv_runner_free(runner);
+
+	g_atomic_int_set(&fixture_get(fixture, "b")->hang, 0);
+	fixture_add_stage(fixture, "new", NULL);
+	GPtrArray *stages = fixture->pipeline->stages;
+	PvPipelineStage *added = g_ptr_array_steal_index(stages, stages->len - 1);
+	added->stage = &other_stage;
+	g_ptr_array_insert(stages, 0, added);
+	fixture_run(fixture);
+	g_autoptr(PvJobRow) job = fixture_get_job(fixture);
+	g_assert_cmpstr(job->state, ==, "done");
+	g_assert_cmpint(fixture_get(fixture, "new")->applied, ==, 1);
+	g_assert_cmpint(fixture_get(fixture, "a")->applied, ==, 1);
+	g_assert_cmpint(fixture_get(fixture, "b")->value, ==, 1);
+}
+
 /* Stopped between two stages, the job goes back as from within one. */
 static void
 engine_test_stop_between(Fixture *fixture, gconstpointer unused)
@@ -476,8 +513,8 @@ engine_test_stop_between(Fixture *fixture, gconstpointer unused)
 	g_assert_cmpstr(job->state, ==, "queued");
 	g_assert_cmpuint(job->stage, ==, 1);
 	/* it was told, which it is not when the store refuses the record */
-	g_assert_cmpint(g_array_index(fixture->kinds, PvRunnerEventKind, fixture->kinds->len - 1), ==,
-	    PV_RUNNER_JOB_ENDED);
+	g_assert_cmpint(g_array_index(fixture->kinds, PvRunnerEventKind, fixture->kinds->len - 1),
+	    ==, PV_RUNNER_JOB_ENDED);
 	g_assert_cmpint(fixture_get(fixture, "b")->planned, ==, 0);
 }
 
@@ -655,8 +692,8 @@ static void
 login_test_clock_ahead(Fixture *fixture, gconstpointer unused)
 {
 	g_autoptr(GPtrArray) owned = login_add_candidates(fixture);
-	g_autofree char *ahead = g_strdup_printf(
-	    "8 %" G_GINT64_FORMAT, g_get_real_time() + 365 * G_TIME_SPAN_DAY);
+	g_autofree char *ahead =
+	    g_strdup_printf("8 %" G_GINT64_FORMAT, g_get_real_time() + 365 * G_TIME_SPAN_DAY);
 	const PvWrite write = {
 		.kind = PV_WRITE_FACT, .uuid = TEST_UUID, .name = "login.failures", .value = ahead
 	};
@@ -764,6 +801,7 @@ main(int argc, char **argv)
 	ADD("/engine/wait-is-bounded", engine_test_wait_is_bounded);
 	ADD("/engine/stop-and-resume", engine_test_stop_and_resume);
 	ADD("/engine/stop-between", engine_test_stop_between);
+	ADD("/engine/edited-pipeline", engine_test_edited_pipeline);
 	ADD("/engine/hang-is-bounded", engine_test_hang_is_bounded);
 	ADD("/engine/done-late", engine_test_done_late);
 	ADD("/engine/when", engine_test_when);

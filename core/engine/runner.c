@@ -368,7 +368,7 @@ runner_load_result(Work *work, GError **error)
 	PvResultRow *result = g_new0(PvResultRow, 1);
 	for (guint i = 0; i < results->len; i++) {
 		const PvResultRow *row = results->pdata[i];
-		if (row->index != work->index)
+		if (row->index != work->index || !g_str_equal(row->stage, work->stage))
 			continue;
 		g_free(result->changes);
 		result->changes = g_strdup(row->changes);
@@ -410,7 +410,8 @@ runner_run_stage(Work *work, PvJob *job, const PvPipelineStage *entry, gboolean 
 	gboolean ok = TRUE;
 	if (g_cancellable_set_error_if_cancelled(work->cancellable, &error)) {
 		ok = FALSE;
-		result->outcome = g_strdup("waiting"); /* a result without one is none to the store */
+		result->outcome =
+		    g_strdup("waiting"); /* a result without one is none to the store */
 	} else if (!pv_job_is_wanted(job, entry)) {
 		result->outcome = g_strdup("skipped");
 		result->text = g_strdup_printf("when %s", entry->when_text);
@@ -483,6 +484,34 @@ runner_new_job(Work *work, GError **error)
 	return job;
 }
 
+/* Where the job goes on: at its stage, or before it at the first one that is no longer what was run there. Somebody
+ * may have edited the pipeline since; to look at a stage again costs reads, to miss one leaves the device half done. */
+static gboolean
+runner_find_start(Work *work, const PvPipeline *pipeline, GError **error)
+{
+	work->index = work->row->stage;
+	if (work->index == 0)
+		return TRUE;
+	g_autoptr(GPtrArray) results =
+	    pv_db_list_results(work->runner->site->db, work->row->id, error);
+	if (results == NULL)
+		return FALSE;
+	guint start = MIN(work->index, pipeline->stages->len);
+	for (guint i = 0; i < results->len; i++) {
+		const PvResultRow *row = results->pdata[i];
+		const PvPipelineStage *entry =
+		    row->index < start ? pipeline->stages->pdata[row->index] : NULL;
+		if (entry != NULL && !g_str_equal(entry->stage->type, row->stage))
+			start = row->index;
+	}
+	if (start < work->index) {
+		work->row->attempts = 0;
+		work->row->stage_usec = 0;
+	}
+	work->index = start;
+	return TRUE;
+}
+
 static void
 runner_run_job(Work *work)
 {
@@ -496,6 +525,10 @@ runner_run_job(Work *work)
 		    work->runner->site->file, work->row->pipeline);
 	if (error != NULL) {
 		runner_fail(work, job, NULL, error);
+		return;
+	}
+	if (!runner_find_start(work, pipeline, &error)) {
+		runner_store_failed(work, error);
 		return;
 	}
 	work->count = pipeline->stages->len;
