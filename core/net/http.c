@@ -79,7 +79,9 @@ http_accept_unverified(PvHttp *http, X509 *leaf, GError **error)
 	const PvHttpOptions *options = &http->options;
 	if (options->pin != NULL && g_ascii_strcasecmp(options->pin, http->fingerprint) != 0) {
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "the certificate (SHA-256 %s) is not the one that was pinned (%s)",
+		    "the certificate (SHA-256 %s) is not the one that was pinned (%s): another device "
+		    "answers, or it was reset to factory state; after a reset, \"provost reset\" it "
+		    "here too and begin anew",
 		    http->fingerprint, options->pin);
 		return FALSE;
 	}
