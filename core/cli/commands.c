@@ -25,6 +25,7 @@ const PvCommand *const pv_commands[] = {
 	&pv_command_export,
 	&pv_command_add,
 	&pv_command_set,
+	&pv_command_cancel,
 	&pv_command_reset,
 	&pv_command_remove,
 	&pv_command_plugin_list,

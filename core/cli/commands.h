@@ -22,6 +22,7 @@ extern const PvCommand pv_command_plugin_list;
 extern const PvCommand pv_command_plugin_show;
 extern const PvCommand pv_command_provision;
 extern const PvCommand pv_command_remove;
+extern const PvCommand pv_command_cancel;
 extern const PvCommand pv_command_reset;
 extern const PvCommand pv_command_secret_list;
 extern const PvCommand pv_command_secret_remove;

@@ -454,6 +454,38 @@ engine_test_stop_and_resume(Fixture *fixture, gconstpointer unused)
 	pv_job_row_free(job);
 }
 
+/* A job that is cancelled while it runs is not recorded any further, and the runner has nothing left to do. */
+static void
+engine_test_cancelled_elsewhere(Fixture *fixture, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	fixture_add_stage(fixture, "a", NULL);
+	PvPipelineStage *entry = fixture->pipeline->stages->pdata[0];
+	entry->timeout_sec = 1; /* ends the hang */
+	fixture_get(fixture, "a")->hang = 1;
+	g_assert_true(pv_engine_enqueue(&fixture->site, TEST_UUID, "test", &error));
+	g_autoptr(PvRunner) runner = pv_runner_new(&fixture->site, 2, fixture_note, fixture);
+	pv_runner_start(runner);
+	g_mutex_lock(&fixture->lock);
+	while (!fixture->hanging)
+		g_cond_wait(&fixture->cond, &fixture->lock);
+	g_mutex_unlock(&fixture->lock);
+
+	PvJobRow *job = fixture_get_job(fixture);
+	g_assert_cmpstr(job->state, ==, "running");
+	g_free(job->state);
+	job->state = g_strdup("cancelled");
+	g_clear_pointer(&job->owner, g_free);
+	const PvWrite write = { .kind = PV_WRITE_JOB, .job = job };
+	g_assert_true(pv_db_write(fixture->site.db, &write, 1, &error));
+	pv_job_row_free(job);
+	g_assert_true(pv_runner_wait(runner, &error));
+	g_assert_no_error(error);
+	job = fixture_get_job(fixture);
+	g_assert_cmpstr(job->state, ==, "cancelled");
+	pv_job_row_free(job);
+}
+
 /* A job that waited while its pipeline was edited looks again at what is no longer what it did. */
 static void
 engine_test_edited_pipeline(Fixture *fixture, gconstpointer unused)
@@ -802,6 +834,7 @@ main(int argc, char **argv)
 	ADD("/engine/stop-and-resume", engine_test_stop_and_resume);
 	ADD("/engine/stop-between", engine_test_stop_between);
 	ADD("/engine/edited-pipeline", engine_test_edited_pipeline);
+	ADD("/engine/cancelled-elsewhere", engine_test_cancelled_elsewhere);
 	ADD("/engine/hang-is-bounded", engine_test_hang_is_bounded);
 	ADD("/engine/done-late", engine_test_done_late);
 	ADD("/engine/when", engine_test_when);

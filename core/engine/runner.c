@@ -151,7 +151,7 @@ runner_store_failed(Work *work, const GError *error)
 {
 	PvRunner *runner = work->runner;
 	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_BUSY)) {
-		g_warning("job %" G_GINT64_FORMAT " of %s was taken over by another process",
+		g_warning("job %" G_GINT64_FORMAT " of %s was cancelled, or taken over by another process",
 		    work->row->id, work->row->uuid);
 		return;
 	}

@@ -77,6 +77,8 @@ run export --status Provisioned
 ok /cli/export/other-status $?
 expect /cli/export/json 0 '"devices"' export --json
 
+expect /cli/cancel/unknown 1 'pc9' cancel pc9
+expect /cli/cancel/nothing-to-do 0 'pc1 has no unfinished job' cancel pc1
 expect /cli/reset/unknown 1 'pc9' reset pc9
 expect /cli/reset/works 0 'reset pc1' reset pc1
 expect /cli/log/audit 0 'device-reset' log --audit

@@ -30,6 +30,7 @@ expect /cli/usage/add/fqdn 64 'FQDN: a full host name' add pc1 pc1 4c4c4544-0042
 expect /cli/usage/add/uuid 64 'UUID: the computer' add pc1 pc1.example.com 4c4c4544
 expect /cli/usage/add/shared-uuid 64 'that many boards share' add pc1 pc1.example.com 03000200-0400-0500-0006-000700080009
 expect /cli/usage/set/nothing 64 'give at least one option' set pc1
+expect /cli/usage/cancel/nothing 64 'name the devices' cancel
 expect /cli/usage/reset/nothing 64 'too few arguments' reset
 expect /cli/usage/remove/yes 64 'say --yes' remove pc1
 expect /cli/usage/plugin-show/nothing 64 'too few arguments: PLUGIN' plugin show
