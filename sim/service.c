@@ -416,22 +416,6 @@ service_execute(PvSimDevice *device, const PvSimRequest *request, const char *us
 	g_free(call.refusal.detail);
 }
 
-/* The entry of the fault script that this request meets, or NULL */
-static const PvSimFault *
-service_find_script(PvSimDevice *device, const char *method)
-{
-	const PvSimFault *met = NULL;
-	for (guint i = 0; i < device->switches->faults->len; i++) {
-		PvSimFault *fault = device->switches->faults->pdata[i];
-		if (strcmp(fault->method, "*") != 0 && strcmp(fault->method, method) != 0)
-			continue;
-		fault->seen++;
-		if (met == NULL && (fault->nth == 0 || fault->nth == fault->seen))
-			met = fault;
-	}
-	return met;
-}
-
 static void
 service_lose_answer(PvSimOutcome *outcome)
 {
@@ -446,13 +430,13 @@ service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSim
 {
 	g_autoptr(PvSimInstance) output = NULL;
 	switch (fault->action) {
-	case PV_SIM_FAULT_CLOSE_BEFORE:
+	case PV_SIM_DO_CLOSE_BEFORE:
 		break;
-	case PV_SIM_FAULT_CLOSE_AFTER:
+	case PV_SIM_DO_CLOSE_AFTER:
 		service_execute(device, request, user, encrypted, outcome);
 		service_lose_answer(outcome);
 		break;
-	case PV_SIM_FAULT_STATUS:
+	case PV_SIM_DO_STATUS:
 		if (request->op == PV_SIM_OP_INVOKE) {
 			PvSimAnswer answer = { .relates_to = request->message_id,
 				.class_name = request->class_name,
@@ -466,15 +450,15 @@ service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSim
 			    "fault script", outcome);
 		}
 		break;
-	case PV_SIM_FAULT_400:
+	case PV_SIM_DO_FAULT:
 		service_fault(device, request->message_id, PV_SIM_FAULT_ACCESS_DENIED,
 		    "fault script", outcome);
 		break;
-	case PV_SIM_FAULT_SLOW:
+	case PV_SIM_DO_SLOW:
 		service_execute(device, request, user, encrypted, outcome);
 		outcome->delay_msec = fault->value;
 		break;
-	case PV_SIM_FAULT_RESTART:
+	case PV_SIM_DO_RESTART:
 		outcome->restart = TRUE;
 		break;
 	}
@@ -503,7 +487,7 @@ pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const ch
 		return;
 	}
 	outcome->method = pv_sim_request_name(request);
-	const PvSimFault *fault = service_find_script(device, outcome->method);
+	const PvSimFault *fault = pv_sim_faults_meet(device->switches->faults, outcome->method);
 	if (fault != NULL)
 		service_run_script(device, request, fault, user, encrypted, outcome);
 	else

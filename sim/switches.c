@@ -63,15 +63,6 @@ static const SwitchRow switch_rows[] = {
 };
 /* clang-format on */
 
-static void
-switches_fault_free(gpointer data)
-{
-	PvSimFault *fault = data;
-	g_free(fault->text);
-	g_free(fault->method);
-	g_free(fault);
-}
-
 static guint *
 switches_number(const PvSimSwitches *switches, const SwitchRow *row)
 {
@@ -134,63 +125,15 @@ switches_set_row(PvSimSwitches *switches, const SwitchRow *row, const char *valu
 }
 
 static gboolean
-switches_parse_action(PvSimFault *fault, const char *action, const char *value)
-{
-	static const struct {
-		const char *name;
-		PvSimFaultAction action;
-		gboolean has_value;
-	} actions[] = {
-		{ "close-before", PV_SIM_FAULT_CLOSE_BEFORE, FALSE },
-		{ "close-after", PV_SIM_FAULT_CLOSE_AFTER, FALSE },
-		{ "status", PV_SIM_FAULT_STATUS, TRUE },
-		{ "fault400", PV_SIM_FAULT_400, FALSE },
-		{ "slow", PV_SIM_FAULT_SLOW, TRUE },
-		{ "restart", PV_SIM_FAULT_RESTART, FALSE },
-	};
-
-	for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
-		if (g_strcmp0(action, actions[i].name) != 0)
-			continue;
-		guint64 number = 0;
-		if (actions[i].has_value != (value != NULL) ||
-		    (value != NULL &&
-			!g_ascii_string_to_unsigned(value, 10, 0, 3600000, &number, NULL)))
-			return FALSE;
-		fault->action = actions[i].action;
-		fault->value = (guint)number;
-		return TRUE;
-	}
-	return FALSE;
-}
-
-static gboolean
 switches_add_fault(PvSimSwitches *switches, const char *text, GError **error)
 {
 	if (*text == '\0') {
 		g_ptr_array_set_size(switches->faults, 0);
 		return TRUE;
 	}
-
-	g_auto(GStrv) parts = g_strsplit(text, ":", 4);
-	guint count = g_strv_length(parts);
-	guint64 nth = 0;
-	PvSimFault *fault = g_new0(PvSimFault, 1);
-	gboolean good = count >= 3 && *parts[0] != '\0' &&
-			(strcmp(parts[1], "*") == 0 ||
-			    g_ascii_string_to_unsigned(parts[1], 10, 1, G_MAXINT32, &nth, NULL)) &&
-			switches_parse_action(fault, parts[2], parts[3]);
-	if (!good) {
-		switches_fault_free(fault);
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-		    "switch fault takes Class.Method:N:ACTION (N: from 1, or *; ACTION: close-before, close-after, "
-		    "status:NUMBER, fault400, slow:MSEC, restart), not '%s'",
-		    text);
+	PvSimFault *fault = pv_sim_fault_parse(text, error);
+	if (fault == NULL)
 		return FALSE;
-	}
-	fault->text = g_strdup(text);
-	fault->method = g_strdup(parts[0]);
-	fault->nth = (guint)nth;
 	g_ptr_array_add(switches->faults, fault);
 	return TRUE;
 }
@@ -209,7 +152,7 @@ PvSimSwitches *
 pv_sim_switches_new(void)
 {
 	PvSimSwitches *switches = g_new0(PvSimSwitches, 1);
-	switches->faults = g_ptr_array_new_with_free_func(switches_fault_free);
+	switches->faults = pv_sim_faults_new();
 	switches_init_texts(switches);
 	return switches;
 }
@@ -223,15 +166,7 @@ pv_sim_switches_dup(const PvSimSwitches *switches)
 			*switches_text(copy, &switch_rows[i]) =
 			    g_strdup(*switches_text(switches, &switch_rows[i]));
 	}
-	copy->faults = g_ptr_array_new_with_free_func(switches_fault_free);
-	for (guint i = 0; i < switches->faults->len; i++) {
-		const PvSimFault *from = switches->faults->pdata[i];
-		PvSimFault *fault = g_memdup2(from, sizeof *from);
-		fault->text = g_strdup(from->text);
-		fault->method = g_strdup(from->method);
-		fault->seen = 0;
-		g_ptr_array_add(copy->faults, fault);
-	}
+	copy->faults = pv_sim_faults_dup(switches->faults);
 	return copy;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
+#include "sim/fault.h"
 
 G_BEGIN_DECLS
 
@@ -15,24 +15,6 @@ enum { PV_SIM_QOP_AUTH, PV_SIM_QOP_AUTH_INT, PV_SIM_QOP_BOTH };
 enum { PV_SIM_CUTS_FIXED, PV_SIM_CUTS_RANDOM, PV_SIM_CUTS_ONE };
 enum { PV_SIM_TLS_1_0, PV_SIM_TLS_1_1, PV_SIM_TLS_1_2, PV_SIM_TLS_1_3 };
 enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
-
-typedef enum {
-	PV_SIM_FAULT_CLOSE_BEFORE, /* the request is not executed */
-	PV_SIM_FAULT_CLOSE_AFTER, /* executed, the reply is lost */
-	PV_SIM_FAULT_STATUS, /* not executed, this ReturnValue */
-	PV_SIM_FAULT_400, /* not executed, a SOAP fault */
-	PV_SIM_FAULT_SLOW, /* executed, the reply comes later */
-	PV_SIM_FAULT_RESTART, /* not executed, the network stack restarts */
-} PvSimFaultAction;
-
-typedef struct {
-	char *text; /* as it was given */
-	char *method; /* "Class.Method", "Class.Put" or "*" */
-	guint nth; /* from 1; 0: each time */
-	guint seen; /* how often it matched so far */
-	PvSimFaultAction action;
-	guint value; /* the status, or milliseconds */
-} PvSimFault;
 
 typedef struct {
 	guint suffix_rule;
