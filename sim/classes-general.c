@@ -121,10 +121,11 @@ general_list_settings(const PvSimDevice *device, GPtrArray *instances)
 	for (const PvSimProperty *row = general_settings; row->name != NULL; row++) {
 		const char *written = bag != NULL ? pv_sim_instance_get(bag, row->name) : NULL;
 		const char *value = written != NULL ? written : row->fallback;
-		if (value != NULL && row->since <= device->personality->version)
+		if (value != NULL && pv_sim_class_is_there(device, row->since, row->until))
 			pv_sim_instance_add(instance, row->name, value);
 	}
-	if (!pv_sim_instance_has(instance, "DigestRealm")) /* set by a test: a device that contradicts itself */
+	if (!pv_sim_instance_has(
+		instance, "DigestRealm")) /* set by a test: a device that contradicts itself */
 		pv_sim_instance_set(instance, "DigestRealm", device->digest_realm);
 	g_ptr_array_add(instances, instance);
 }
@@ -232,7 +233,7 @@ general_list_time(const PvSimDevice *device, GPtrArray *instances)
 {
 	PvSimInstance *instance = pv_sim_instance_new("AMT_TimeSynchronizationService");
 	for (const PvSimProperty *row = general_time; row->name != NULL; row++) {
-		if (row->fallback != NULL && row->since <= device->personality->version)
+		if (row->fallback != NULL && pv_sim_class_is_there(device, row->since, row->until))
 			pv_sim_instance_add(instance, row->name, row->fallback);
 	}
 	if (device->personality->version >= 700)

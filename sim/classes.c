@@ -13,14 +13,23 @@ static const PvSimClass *const class_tables[] = {
 	pv_sim_classes_power,
 };
 
+gboolean
+pv_sim_class_is_there(const PvSimDevice *device, guint since, guint until)
+{
+	guint version = device->personality->version;
+	return since <= version && (until == 0 || version < until);
+}
+
 const PvSimClass *
 pv_sim_class_find(const PvSimDevice *device, const char *name)
 {
 	for (guint i = 0; i < G_N_ELEMENTS(class_tables); i++) {
 		for (const PvSimClass *class = class_tables[i]; class->name != NULL; class ++) {
 			if (strcmp(class->name, name) == 0)
-				return class->exists == NULL || class->exists(device) ? class
-										      : NULL;
+				return pv_sim_class_is_there(device, class->since, class->until) &&
+					       (class->exists == NULL || class->exists(device))
+					   ? class
+					   : NULL;
 		}
 	}
 	return NULL;
@@ -34,7 +43,7 @@ pv_sim_class_find_method(const PvSimClass *class, const PvSimDevice *device, con
 	for (const PvSimMethod *method = class->methods; method != NULL && method->name != NULL;
 	     method++) {
 		if (strcmp(method->name, name) == 0 &&
-		    method->since <= device->personality->version)
+		    pv_sim_class_is_there(device, method->since, method->until))
 			return method;
 	}
 	return NULL;
@@ -83,7 +92,7 @@ class_make_instance(const PvSimClass *class, const PvSimDevice *device, const Pv
 {
 	PvSimInstance *instance = pv_sim_instance_new(class->name);
 	for (const PvSimProperty *row = class->properties; row->name != NULL; row++) {
-		if (row->since > device->personality->version ||
+		if (!pv_sim_class_is_there(device, row->since, row->until) ||
 		    (row->flags & PV_SIM_WRITE_ONLY) != 0)
 			continue;
 		gboolean written = FALSE;
@@ -266,7 +275,7 @@ pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device
 	for (guint i = 0; i < input->values->len; i++) {
 		const PvSimValue *value = input->values->pdata[i];
 		const PvSimProperty *row = class_find_row(class->properties, value->name);
-		if (row == NULL || row->since > device->personality->version) {
+		if (row == NULL || !pv_sim_class_is_there(device, row->since, row->until)) {
 			class_refuse(refusal, class->name, value->name, "is no property");
 			return FALSE;
 		}

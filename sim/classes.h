@@ -32,6 +32,7 @@ typedef struct {
 	const char *fallback; /* factory value; NULL: absent */
 	guint max; /* characters, or the highest number; 0: no limit */
 	guint since; /* PvSimPersonality version; 0: always */
+	guint until; /* the first version without it; 0: it never went away */
 } PvSimProperty;
 
 typedef struct PvSimClass PvSimClass;
@@ -56,6 +57,7 @@ typedef struct {
 	guint32 (*run)(PvSimCall *call);
 	gboolean writes;
 	guint since;
+	guint until;
 } PvSimMethod;
 
 struct PvSimClass {
@@ -72,8 +74,12 @@ struct PvSimClass {
 	void (*remove)(PvSimCall *call, const char *id); /* NULL: no Delete */
 	guint realm; /* that a user needs besides administration; 0: administration only */
 	gboolean readable; /* any user may read */
+	guint since; /* as of a property */
+	guint until;
 };
 
+/* Does this generation have what is @since and @until? */
+gboolean pv_sim_class_is_there(const PvSimDevice *device, guint since, guint until);
 const PvSimClass *pv_sim_class_find(
     const PvSimDevice *device, const char *name); /* NULL: not on this device */
 /* All instances of a class as Get and Pull show them; g_ptr_array_unref() */

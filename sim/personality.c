@@ -15,36 +15,44 @@ static const PvSimPowerScheme personality_desktop[] = {
 	{ NULL },
 };
 
-/* amt/01 sections 1 and 4, amt/11: no plain ports from 16.1 on, TLS 1.2; certificate of the on-die CA since Tiger Lake */
-static const char *const personality_16_1[] = { "plain-port=false", "on-die-chain=true", NULL };
-/* TLS 1.0, a login also in set-up (amt/03 section 5), PKCS#10 signing came later (amt/11) */
-static const char *const personality_6_2[] = { "tls-min=1.0", "tls-max=1.0", "digest-in-setup=true",
+/* What differs between the generations, as amt/11 and amt/01 section 4 say. Where set-up asks for a login is told of
+ * "older firmware" only (amt/03 section 5): here up to 9.5. */
+static const char *const personality_3_2[] = { "tls-min=1.0", "tls-max=1.0", "digest-in-setup=true",
 	"pkcs10=false", NULL };
+static const char *const personality_6_2[] = { "tls-min=1.0", "tls-max=1.1", "digest-in-setup=true",
+	"pkcs10=false", NULL };
+static const char *const personality_11_8[] = { "tls-min=1.0", "tls-max=1.1", NULL };
+static const char *const personality_12_0[] = { "tls-min=1.1", "tls-max=1.2", NULL };
+/* the certificate of the on-die CA since Tiger Lake; a mobile one, which still has TLS 1.1 */
+static const char *const personality_15[] = { "tls-min=1.1", "tls-max=1.2", "on-die-chain=true",
+	NULL };
+/* no plain ports, and TLS 1.2 only */
+static const char *const personality_16_1[] = { "plain-port=false", "on-die-chain=true", NULL };
+static const char *const personality_19[] = { "plain-port=false", "on-die-chain=true",
+	"tls-max=1.3", "commit-needs-mebx=true", NULL };
 
+/* clang-format off */
 static const PvSimPersonality personality_rows[] = {
-	{
-	    .name = "16.1",
-	    .version = 1601,
-	    .firmware = "16.1.25",
-	    .build = "2124",
-	    .server = "16.1.25.2124",
-	    .sku = "16392",
-	    .modern_tls_class = TRUE,
-	    .schemes = personality_mobile,
-	    .switches = personality_16_1,
-	},
-	{
-	    .name = "6.2",
-	    .version = 602,
-	    .firmware = "6.2.61",
-	    .build = "1018",
-	    .server = "6.2.61",
-	    .sku = "16392",
-	    .sha1 = TRUE,
-	    .schemes = personality_desktop,
-	    .switches = personality_6_2,
-	},
+	{ .name = "3.2", .version = 302, .firmware = "3.2.20", .build = "1046", .server = "3.2.20", .sku = "14",
+	    .sha1 = TRUE, .schemes = personality_desktop, .switches = personality_3_2 },
+	{ .name = "6.2", .version = 602, .firmware = "6.2.61", .build = "1018", .server = "6.2.61", .sku = "16392",
+	    .sha1 = TRUE, .schemes = personality_desktop, .switches = personality_6_2 },
+	{ .name = "8.1", .version = 801, .firmware = "8.1.71", .build = "3608", .server = "8.1.71", .sku = "16392",
+	    .sha1 = TRUE, .schemes = personality_desktop, .switches = personality_6_2 },
+	{ .name = "9.5", .version = 905, .firmware = "9.5.61", .build = "3012", .server = "9.5.61", .sku = "16392",
+	    .sha1 = TRUE, .schemes = personality_mobile, .switches = personality_6_2 },
+	{ .name = "11.8", .version = 1108, .firmware = "11.8.50", .build = "3425", .server = "11.8.50", .sku = "16392",
+	    .schemes = personality_desktop, .switches = personality_11_8 },
+	{ .name = "12.0", .version = 1200, .firmware = "12.0.67", .build = "1579", .server = "12.0.67", .sku = "16392",
+	    .schemes = personality_mobile, .switches = personality_12_0 },
+	{ .name = "15", .version = 1500, .firmware = "15.0.23", .build = "1706", .server = "15.0.23.1706", .sku = "16392",
+	    .schemes = personality_mobile, .switches = personality_15 },
+	{ .name = "16.1", .version = 1601, .firmware = "16.1.25", .build = "2124", .server = "16.1.25.2124", .sku = "16392",
+	    .modern_tls_class = TRUE, .schemes = personality_mobile, .switches = personality_16_1 },
+	{ .name = "19", .version = 1900, .firmware = "19.0.5", .build = "1967", .server = "19.0.5.1967", .sku = "16392",
+	    .modern_tls_class = TRUE, .schemes = personality_desktop, .switches = personality_19 },
 };
+/* clang-format on */
 
 const PvSimPersonality *
 pv_sim_personality_find(const char *name)

@@ -497,11 +497,11 @@ sim_test_old_generation(void)
 	const char *const arguments[] = { "--personality", "6.2", NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) modern = test_client_new(sim, 0);
-	g_assert_false(test_client_connect(modern)); /* TLS 1.0 and SHA-1 only */
+	g_assert_false(test_client_connect(modern)); /* TLS 1.1 at most, and SHA-1 */
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	client->old = TRUE;
 	g_assert_true(test_client_connect(client));
-	g_assert_cmpstr(SSL_get_version(client->ssl), ==, "TLSv1");
+	g_assert_cmpstr(SSL_get_version(client->ssl), ==, "TLSv1.1");
 	g_autofree char *get = test_envelope("AMT_GeneralSettings", "Get", NULL, NULL, "");
 	g_autoptr(TestAnswer) challenge = test_client_post(client, get);
 	g_assert_cmpuint(challenge->status, ==, 401); /* a login also in set-up */

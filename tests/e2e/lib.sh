@@ -135,7 +135,7 @@ import_fleet() {
 	while read -r name address personality; do
 		devices+=("$name")
 		group=
-		case $personality in [1-9].*) group=legacy ;; esac
+		case $personality in [1-9].* | 11.*) group=legacy ;; esac
 		"$provost" set "$name" --address "$address" --group "$group" >"$dir/set.log" 2>&1 ||
 			bail "set $name: $(cat "$dir/set.log")"
 	done < <(simulator list --json | jq -r '.[] | "\(.name) \(.address) \(.personality)"')

@@ -117,7 +117,7 @@ done
 ok /requirements/S12-05.2/otp-matched same otp.result "$(stored modern '.facts["otp.result"]')" matched
 ok /requirements/S12-10.4/tls-put-after-the-certificate holds old '[.trace[].method] as $done
 	| ($done | index("AMT_PublicKeyManagementService.AddCertificate")) < ($done | index("Put AMT_TLSSettingData"))'
-ok /requirements/S12-07.2/legacy-speaks-the-old-version grep -q 'old tls-accepted version=TLSv1 client=prov.example.com' "$dir/sim.log"
+ok /requirements/S12-07.2/legacy-speaks-the-old-version grep -q 'old tls-accepted version=TLSv1.1 client=prov.example.com' "$dir/sim.log"
 ok /requirements/S12-07.2/modern-speaks-the-new-one grep -q 'modern tls-accepted version=TLSv1.2 client=prov.example.com' "$dir/sim.log"
 
 # The new certificate as anybody sees it: of the site's CA, in the device's name
