@@ -160,25 +160,27 @@ static void
 status_test_errors(void)
 {
 	static const struct {
-		const char *class_name;
+		const char *class_name, *method;
 		guint32 status;
 		gint code;
 		const char *text;
 	} rows[] = {
-		{ "AMT_X", 1, PV_ERROR_PENDING, "AMT_X.Do: INTERNAL_ERROR (1)" },
-		{ "AMT_X", 2, PV_ERROR_PENDING, "AMT_X.Do: NOT_READY (2)" },
-		{ "AMT_X", 16, PV_ERROR_REJECTED, "AMT_X.Do: NOT_PERMITTED (16)" },
-		{ "AMT_X", 47, PV_ERROR_PENDING, "AMT_X.Do: RNG_GENERATION_IN_PROGRESS (47)" },
-		{ "IPS_X", 2058, PV_ERROR_REJECTED, "IPS_X.Do: DUPLICATE (2058)" },
-		{ "AMT_X", 2061, PV_ERROR_PENDING, "AMT_X.Do: PKI_GENERATING_KEYS (2061)" },
-		{ "AMT_X", 2082, PV_ERROR_PENDING, "AMT_X.Do: OPERATION_IN_PROGRESS (2082)" },
-		{ "AMT_X", 4711, PV_ERROR_REJECTED, "AMT_X.Do: unknown status (4711)" },
-		{ "CIM_X", 1, PV_ERROR_UNSUPPORTED, "CIM_X.Do: NOT_SUPPORTED (1)" },
-		{ "CIM_X", 5, PV_ERROR_REJECTED, "CIM_X.Do: INVALID_PARAMETER (5)" },
+		{ "AMT_X", "Do", 1, PV_ERROR_PENDING, "AMT_X.Do: INTERNAL_ERROR (1)" },
+		{ "AMT_X", "Do", 2, PV_ERROR_PENDING, "AMT_X.Do: NOT_READY (2)" },
+		{ "AMT_X", "Do", 16, PV_ERROR_REJECTED, "AMT_X.Do: NOT_PERMITTED (16)" },
+		{ "AMT_X", "Do", 47, PV_ERROR_PENDING, "AMT_X.Do: RNG_GENERATION_IN_PROGRESS (47)" },
+		{ "IPS_X", "Do", 2058, PV_ERROR_REJECTED, "IPS_X.Do: DUPLICATE (2058)" },
+		{ "AMT_X", "Do", 2061, PV_ERROR_PENDING, "AMT_X.Do: PKI_GENERATING_KEYS (2061)" },
+		{ "AMT_X", "Do", 2082, PV_ERROR_PENDING, "AMT_X.Do: OPERATION_IN_PROGRESS (2082)" },
+		{ "AMT_X", "Do", 4711, PV_ERROR_REJECTED, "AMT_X.Do: unknown status (4711)" },
+		{ "CIM_X", "Do", 1, PV_ERROR_UNSUPPORTED, "CIM_X.Do: NOT_SUPPORTED (1)" },
+		{ "CIM_X", "Do", 5, PV_ERROR_REJECTED, "CIM_X.Do: INVALID_PARAMETER (5)" },
+		{ "AMT_X", "RequestStateChange", 1, PV_ERROR_UNSUPPORTED,
+		    "AMT_X.RequestStateChange: NOT_SUPPORTED (1)" },
 	};
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autoptr(GError) error = NULL;
-		pv_pt_status_error(&error, rows[i].class_name, "Do", rows[i].status);
+		pv_pt_status_error(&error, rows[i].class_name, rows[i].method, rows[i].status);
 		g_assert_error(error, PV_ERROR, rows[i].code);
 		g_assert_cmpstr(error->message, ==, rows[i].text);
 	}

@@ -146,10 +146,12 @@ pv_pt_status_get_name(guint32 status)
 void
 pv_pt_status_error(GError **error, const char *class_name, const char *method, guint32 status)
 {
+	/* RequestStateChange is inherited from CIM_EnabledLogicalElement, and its codes with it */
+	gboolean dmtf =
+	    g_str_has_prefix(class_name, "CIM_") || g_strcmp0(method, "RequestStateChange") == 0;
 	const PvStatusRow *row =
-	    g_str_has_prefix(class_name, "CIM_")
-		? status_find(status_cim_rows, G_N_ELEMENTS(status_cim_rows), status)
-		: status_find(status_rows, G_N_ELEMENTS(status_rows), status);
+	    dmtf ? status_find(status_cim_rows, G_N_ELEMENTS(status_cim_rows), status)
+		 : status_find(status_rows, G_N_ELEMENTS(status_rows), status);
 	g_set_error(error, PV_ERROR, row != NULL ? (gint)row->code : (gint)PV_ERROR_REJECTED,
 	    "%s.%s: %s (%u)", class_name, method, row != NULL ? row->name : "unknown status",
 	    status);

@@ -148,7 +148,7 @@ GPtrArray *pv_wsman_enumerate(PvWsman *wsman, const char *class_name, GError **e
  * @selectors: (nullable): NULL for the methods of singletons
  * @input: (nullable): the parameters in MOF order; its class name is not used
  * @status: (out) (optional): the ReturnValue. When NULL, a ReturnValue other than 0 is an error that names
- *   it (PT_STATUS for AMT_* and IPS_*, DMTF codes for CIM_*); otherwise judging it is the caller's.
+ *   it (PT_STATUS for AMT_* and IPS_*, DMTF codes for CIM_* and for RequestStateChange); otherwise judging it is the caller's.
  *
  * Methods whose name starts with Get, Enumerate or Read do not count as writes.
  *
