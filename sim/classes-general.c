@@ -282,7 +282,11 @@ general_list_software(const PvSimDevice *device, GPtrArray *instances)
 	general_add_software(instances, "Netstack", personality->firmware);
 	general_add_software(instances, "AMTApps", personality->firmware);
 	general_add_software(instances, "AMT", personality->firmware);
-	general_add_software(instances, "Sku", personality->sku);
+	/* 0x4010 instead of 0x4008, AMT Pro (amt/04 section 1) */
+	general_add_software(instances, "Sku",
+	    device->switches->sku == PV_SIM_SKU_STANDARD && personality->version >= 500
+		? "16400"
+		: personality->sku);
 	general_add_software(instances, "VendorID", "8086");
 	general_add_software(instances, "Build Number", personality->build);
 	general_add_software(instances, "Recovery Version", personality->firmware);

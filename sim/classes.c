@@ -11,6 +11,8 @@ static const PvSimClass *const class_tables[] = {
 	pv_sim_classes_keys,
 	pv_sim_classes_tls,
 	pv_sim_classes_power,
+	pv_sim_classes_features,
+	pv_sim_classes_environment,
 };
 
 gboolean
@@ -86,10 +88,12 @@ pv_sim_class_handle(const char *prefix, const char *instance_id)
 	return (int)handle;
 }
 
-/* Factory values, with what was written over them */
-static PvSimInstance *
-class_make_instance(const PvSimClass *class, const PvSimDevice *device, const PvSimInstance *bag)
+PvSimInstance *
+pv_sim_class_make_instance(
+    const PvSimClass *class, const PvSimDevice *device, const PvSimInstance *bag)
 {
+	if (bag == NULL)
+		bag = pv_sim_device_find_bag(device, class->name, NULL);
 	PvSimInstance *instance = pv_sim_instance_new(class->name);
 	for (const PvSimProperty *row = class->properties; row->name != NULL; row++) {
 		if (!pv_sim_class_is_there(device, row->since, row->until) ||
@@ -119,8 +123,7 @@ static void
 class_list_bags(const PvSimClass *class, const PvSimDevice *device, GPtrArray *instances)
 {
 	if (class->key == NULL) {
-		const PvSimInstance *bag = pv_sim_device_find_bag(device, class->name, NULL);
-		g_ptr_array_add(instances, class_make_instance(class, device, bag));
+		g_ptr_array_add(instances, pv_sim_class_make_instance(class, device, NULL));
 		return;
 	}
 	g_autofree char *prefix = g_strconcat(class->name, "/", NULL);
@@ -134,7 +137,7 @@ class_list_bags(const PvSimClass *class, const PvSimDevice *device, GPtrArray *i
 	}
 	g_ptr_array_sort(keys, class_compare_keys);
 	for (guint i = 0; i < keys->len; i++) {
-		PvSimInstance *instance = class_make_instance(
+		PvSimInstance *instance = pv_sim_class_make_instance(
 		    class, device, g_hash_table_lookup(device->bags, keys->pdata[i]));
 		pv_sim_instance_set(
 		    instance, class->key, (const char *)keys->pdata[i] + strlen(prefix));

@@ -47,6 +47,7 @@ typedef struct {
 	PvSimEpr *created; /* Create: the new instance */
 	PvSimRefusal refusal; /* code other than NONE: the answer is a fault */
 	gboolean encrypted; /* came over TLS */
+	gboolean administrator; /* the user may do everything, not only what a realm allows */
 	gboolean restart; /* the network stack restarts after the answer */
 	gboolean unprovisioned; /* ... and then the device is in PRE */
 } PvSimCall;
@@ -96,6 +97,9 @@ gboolean pv_sim_class_check_parameters(
     const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal);
 gboolean pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device,
     const PvSimInstance *input, PvSimRefusal *refusal);
+/* The factory values with what was written over them; @bag: NULL: what was written to the singleton */
+PvSimInstance *pv_sim_class_make_instance(
+    const PvSimClass *class, const PvSimDevice *device, const PvSimInstance *bag);
 /* Put of a class that only keeps what is written */
 void pv_sim_class_put_bag(PvSimCall *call, const char *id);
 void pv_sim_call_refuse(PvSimCall *call, PvSimFaultCode code, const char *format, ...)
@@ -138,6 +142,18 @@ enum {
 	PV_SIM_STATUS_UNSUPPORTED = 2066,
 };
 
+/* What RequestStateChange of DMTF's classes returns besides 0 (amt/07 section 2) */
+enum {
+	PV_SIM_DMTF_NOT_SUPPORTED = 1,
+	PV_SIM_DMTF_INVALID_PARAMETER = 5,
+};
+
+/* What the methods of IPS_OptInService return besides 0 (amt/07 section 4) */
+enum {
+	PV_SIM_OPT_IN_INVALID_STATE = 2,
+	PV_SIM_OPT_IN_BLOCKED = 3,
+};
+
 /* the tables, one array per file; each ends with {NULL} */
 extern const PvSimClass pv_sim_classes_general[];
 extern const PvSimClass pv_sim_classes_setup[];
@@ -145,5 +161,7 @@ extern const PvSimClass pv_sim_classes_access[];
 extern const PvSimClass pv_sim_classes_keys[];
 extern const PvSimClass pv_sim_classes_tls[];
 extern const PvSimClass pv_sim_classes_power[];
+extern const PvSimClass pv_sim_classes_features[];
+extern const PvSimClass pv_sim_classes_environment[];
 
 G_END_DECLS

@@ -171,6 +171,7 @@ device_wipe_stores(PvSimDevice *device)
 	device_fill_tls(device);
 	device->power_scheme = 0;
 	device->credential_cache = FALSE;
+	device->opt_in_state = 0;
 	device->clock_set = FALSE;
 	device->busy_seen = 0;
 	g_clear_pointer(&device->otp_set, g_free);

@@ -137,6 +137,8 @@ typedef struct {
 	gboolean clock_set;
 	guint power_scheme; /* index into the personality's */
 	gboolean credential_cache;
+	guint opt_in_state; /* of IPS_OptInService */
+	guint opt_in_code; /* that the user sees */
 	GHashTable *bags; /* "Class" or "Class/InstanceID" -> PvSimInstance: what was written */
 	char *otp_set; /* NULL: none */
 

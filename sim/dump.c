@@ -2,33 +2,10 @@
 #include "sim/dump.h"
 
 #include "sim/classes.h"
+#include "sim/dump-build.h"
 
 #include <openssl/evp.h>
 #include <string.h>
-
-static void
-dump_string(JsonBuilder *builder, const char *name, const char *value)
-{
-	json_builder_set_member_name(builder, name);
-	if (value != NULL)
-		json_builder_add_string_value(builder, value);
-	else
-		json_builder_add_null_value(builder);
-}
-
-static void
-dump_int(JsonBuilder *builder, const char *name, gint64 value)
-{
-	json_builder_set_member_name(builder, name);
-	json_builder_add_int_value(builder, value);
-}
-
-static void
-dump_bool(JsonBuilder *builder, const char *name, gboolean value)
-{
-	json_builder_set_member_name(builder, name);
-	json_builder_add_boolean_value(builder, value);
-}
 
 static void
 dump_hex(JsonBuilder *builder, const char *name, gconstpointer data, gsize length)
@@ -38,21 +15,6 @@ dump_hex(JsonBuilder *builder, const char *name, gconstpointer data, gsize lengt
 		g_string_append_printf(hex, "%02x", ((const guint8 *)data)[i]);
 	dump_string(builder, name, hex->str);
 	g_string_free(hex, TRUE);
-}
-
-static void
-dump_begin_array(JsonBuilder *builder, const char *name)
-{
-	json_builder_set_member_name(builder, name);
-	json_builder_begin_array(builder);
-}
-
-static void
-dump_begin_object(JsonBuilder *builder, const char *name)
-{
-	if (name != NULL)
-		json_builder_set_member_name(builder, name);
-	json_builder_begin_object(builder);
 }
 
 const char *
@@ -372,6 +334,7 @@ pv_sim_dump_device(PvSimDevice *device)
 	dump_string(builder, "description", scheme->description);
 	dump_string(builder, "guid", scheme->guid_base64);
 	json_builder_end_object(builder);
+	pv_sim_dump_features(builder, device);
 	dump_roots(builder, device);
 	dump_bags(builder, device);
 	dump_string(builder, "last-tls-refusal", device->last_refusal);

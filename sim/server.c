@@ -7,6 +7,7 @@
 #include "sim/hello.h"
 #include "sim/http.h"
 #include "sim/loop.h"
+#include "sim/network.h"
 #include "sim/service.h"
 
 #include <arpa/inet.h>
@@ -72,6 +73,7 @@ typedef struct {
 	gsize out_at; /* how much of out is written */
 	gboolean close; /* when out is written */
 	gboolean restart; /* ... and then the stack restarts */
+	gboolean changed; /* a request may have changed which ports are open */
 	gboolean want_write; /* TLS or the socket waits to write */
 	PvSimTimer *idle;
 	PvSimTimer *delay; /* set: the answer waits */
@@ -247,6 +249,7 @@ server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *reques
 	    connection, request, user, outcome.method, outcome.http_status, outcome.return_value);
 	server_log_request(connection, user, &outcome);
 	connection->restart = outcome.restart;
+	connection->changed = TRUE;
 	if (outcome.body == NULL) {
 		connection->close = TRUE; /* and nothing is sent */
 	} else {
@@ -357,6 +360,10 @@ server_connection_step(ServerConnection *connection)
 			server_connection_linger(connection);
 			server_restart(node);
 			return;
+		}
+		if (connection->changed) {
+			connection->changed = FALSE;
+			server_apply_state(connection->node);
 		}
 		if (connection->close) {
 			server_connection_linger(connection);
@@ -716,7 +723,8 @@ static void
 server_apply_state(ServerNode *node)
 {
 	const PvSimDevice *device = node->device;
-	gboolean up = !device->off && node->restart == NULL && device->state != PV_SIM_PRE;
+	gboolean up = !device->off && node->restart == NULL && device->state != PV_SIM_PRE &&
+		      !pv_sim_environment_is_outside(device);
 	gboolean encrypted = up && (device->state == PV_SIM_IN || device->tls.enabled);
 	gboolean plain = up && device->switches->plain_port && device->state == PV_SIM_POST &&
 			 (!device->tls.enabled || device->tls.accept_plain);

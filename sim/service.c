@@ -32,14 +32,23 @@ service_fault(PvSimDevice *device, const char *message_id, PvSimFaultCode code, 
 }
 
 static gboolean
-service_may(const PvSimDevice *device, const char *user, const PvSimClass *class, gboolean reads)
+service_is_administrator(const PvSimDevice *device, const char *user)
 {
 	if (user == NULL || strcmp(user, device->admin_user) == 0)
 		return TRUE;
 	const PvSimAclEntry *entry = pv_sim_device_find_user(device, user);
+	return entry != NULL && (entry->realms >> PV_SIM_REALM_ADMIN & 1) != 0;
+}
+
+static gboolean
+service_may(const PvSimDevice *device, const char *user, const PvSimClass *class, gboolean reads)
+{
+	if (service_is_administrator(device, user))
+		return TRUE;
+	const PvSimAclEntry *entry = pv_sim_device_find_user(device, user);
 	if (entry == NULL)
 		return FALSE;
-	if ((entry->realms >> PV_SIM_REALM_ADMIN & 1) != 0 || (reads && class->readable))
+	if (reads && class->readable)
 		return TRUE;
 	return class->realm != 0 && (entry->realms >> class->realm & 1) != 0;
 }
@@ -310,7 +319,6 @@ service_invoke(
 	service_answer_output(answer, method->name, output, status, outcome);
 	if (status == 0 && method->writes)
 		call->device->counters.writes++;
-	outcome->restart = call->restart;
 }
 
 /* Whether the class has what is asked for; FALSE: refused */
@@ -399,7 +407,10 @@ service_execute(PvSimDevice *device, const PvSimRequest *request, const char *us
     gboolean encrypted, PvSimOutcome *outcome)
 {
 	PvSimCall call = {
-		.device = device, .selectors = request->selectors, .encrypted = encrypted
+		.device = device,
+		.selectors = request->selectors,
+		.encrypted = encrypted,
+		.administrator = service_is_administrator(device, user),
 	};
 	if (service_find(&call, request)) {
 		if (!service_may(device, user, call.class, service_reads(&call, request)))
@@ -408,6 +419,7 @@ service_execute(PvSimDevice *device, const PvSimRequest *request, const char *us
 		else
 			service_dispatch(&call, request, outcome);
 	}
+	outcome->restart = call.restart;
 	if (call.refusal.code != PV_SIM_FAULT_NONE)
 		service_fault(
 		    device, request->message_id, call.refusal.code, call.refusal.detail, outcome);

@@ -14,6 +14,9 @@ enum { PV_SIM_OTP_UNSET_ZEROS, PV_SIM_OTP_UNSET_OMIT };
 enum { PV_SIM_QOP_AUTH, PV_SIM_QOP_AUTH_INT, PV_SIM_QOP_BOTH };
 enum { PV_SIM_CUTS_FIXED, PV_SIM_CUTS_RANDOM, PV_SIM_CUTS_ONE };
 enum { PV_SIM_TLS_1_0, PV_SIM_TLS_1_1, PV_SIM_TLS_1_2, PV_SIM_TLS_1_3 };
+enum { PV_SIM_SKU_PRO, PV_SIM_SKU_STANDARD };
+enum { PV_SIM_WEB_PRESENT, PV_SIM_WEB_MISSING, PV_SIM_WEB_REFUSED };
+enum { PV_SIM_MATCH_EXACT, PV_SIM_MATCH_TAIL };
 enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
 
 typedef struct {
@@ -50,6 +53,12 @@ typedef struct {
 	guint tls_max;
 	guint on_die_chain;
 	guint wireless;
+	guint sku;
+	guint web_ui;
+	guint optin_modifiable;
+	guint environment_max;
+	guint environment_lockout;
+	guint environment_match;
 	guint hello_minute_msec;
 	guint idle_sec;
 	char *otp;

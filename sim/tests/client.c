@@ -16,6 +16,7 @@
 #define TEST_PKI "PV_SIM_TEST_PKI" /* the folder that test_pki_make() filled */
 #define AMT_URI "http://intel.com/wbem/wscim/1/amt-schema/1/"
 #define CIM_URI "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
+#define IPS_URI "http://intel.com/wbem/wscim/1/ips-schema/1/"
 #define ENUMERATION_URI "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
 
 /* The simulator */
@@ -199,6 +200,12 @@ test_dump_string(JsonNode *dump, const char *path)
 	return JSON_NODE_HOLDS_NULL(node) ? NULL : json_node_get_string(node);
 }
 
+gboolean
+test_dump_bool(JsonNode *dump, const char *path)
+{
+	return json_node_get_boolean(client_find_member(dump, path));
+}
+
 char *
 test_sim_address(TestSim *sim, guint index)
 {
@@ -347,6 +354,15 @@ test_client_connect(TestClient *client)
 	}
 	client_keep_peer(client);
 	return TRUE;
+}
+
+void
+test_client_wait(TestClient *client)
+{
+	for (guint try = 0; !test_client_connect(client); try++) {
+		g_assert_cmpuint(try, <, 500);
+		g_usleep(20000); /* polls for an event: the stack comes back */
+	}
 }
 
 static gssize
@@ -500,7 +516,8 @@ test_client_digest(TestClient *client, const char *body)
 	g_autofree char *response = client_md5(
 	    "%s:%s:%08x:0123456789abcdef:%s:%s", a1, client->nonce, client->count, client->qop, a2);
 	return g_strdup_printf(
-	    "Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"/wsman\", qop=%s, response=\"%s\", nc=%08x, cnonce=\"0123456789abcdef\"",
+	    "Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"/wsman\", qop=%s, "
+	    "response=\"%s\", nc=%08x, cnonce=\"0123456789abcdef\"",
 	    client->user, client->realm, client->nonce, client->qop, response, client->count);
 }
 
@@ -540,8 +557,10 @@ test_client_post(TestClient *client, const char *body)
 static char *
 client_uri(const char *class_name)
 {
-	return g_strconcat(
-	    g_str_has_prefix(class_name, "CIM_") ? CIM_URI : AMT_URI, class_name, NULL);
+	return g_strconcat(g_str_has_prefix(class_name, "CIM_")	  ? CIM_URI
+			   : g_str_has_prefix(class_name, "IPS_") ? IPS_URI
+								  : AMT_URI,
+	    class_name, NULL);
 }
 
 char *
@@ -562,12 +581,16 @@ test_envelope(const char *class_name, const char *action, const char *selector, 
 		      "<w:SelectorSet><w:Selector Name=\"%s\">%s</w:Selector></w:SelectorSet>",
 		      selector, value)
 		: g_strdup("");
-	return g_strdup_printf(
-	    "<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "
-	    "xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\">"
-	    "<s:Header><a:Action>%s</a:Action><a:To>/wsman</a:To><w:ResourceURI>%s</w:ResourceURI><a:MessageID>12</a:MessageID>"
-	    "<a:ReplyTo><a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
-	    "<w:OperationTimeout>PT60S</w:OperationTimeout>%s</s:Header><s:Body>%s</s:Body></s:Envelope>",
+	return g_strdup_printf("<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope "
+			       "xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "
+			       "xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" "
+			       "xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\">"
+			       "<s:Header><a:Action>%s</a:Action><a:To>/wsman</"
+			       "a:To><w:ResourceURI>%s</w:ResourceURI><a:MessageID>12</a:MessageID>"
+			       "<a:ReplyTo><a:Address>http://schemas.xmlsoap.org/ws/2004/08/"
+			       "addressing/role/anonymous</a:Address></a:ReplyTo>"
+			       "<w:OperationTimeout>PT60S</w:OperationTimeout>%s</"
+			       "s:Header><s:Body>%s</s:Body></s:Envelope>",
 	    full, uri, set, body);
 }
 
@@ -609,11 +632,12 @@ test_pull_all(TestClient *client, const char *class_name, guint *pulls)
 	g_autofree char *context = test_find(answer->body, "EnumerationContext");
 	*pulls = 0;
 	while (context != NULL) {
-		g_autofree char *body = g_strdup_printf(
-		    "<n:Pull xmlns:n=\"" ENUMERATION_URI
-		    "\"><n:EnumerationContext>%s</n:EnumerationContext>"
-		    "<n:MaxElements>999</n:MaxElements><n:MaxCharacters>99999</n:MaxCharacters></n:Pull>",
-		    context);
+		g_autofree char *body =
+		    g_strdup_printf("<n:Pull xmlns:n=\"" ENUMERATION_URI
+				    "\"><n:EnumerationContext>%s</n:EnumerationContext>"
+				    "<n:MaxElements>999</n:MaxElements><n:MaxCharacters>99999</"
+				    "n:MaxCharacters></n:Pull>",
+			context);
 		g_autofree char *pull = test_envelope(class_name, "Pull", NULL, NULL, body);
 		test_answer_free(answer);
 		answer = test_client_post(client, pull);
@@ -641,16 +665,64 @@ test_invoke(TestClient *client, const char *class_name, const char *method, cons
 	return (guint)g_ascii_strtoull(status, NULL, 10);
 }
 
-void
-test_put(TestClient *client, const char *class_name, const char *selector, const char *value,
+TestAnswer *
+test_put_answer(TestClient *client, const char *class_name, const char *selector, const char *value,
     const char *properties)
 {
 	g_autofree char *uri = client_uri(class_name);
 	g_autofree char *body = g_strdup_printf(
 	    "<r:%s xmlns:r=\"%s\">%s</r:%s>", class_name, uri, properties, class_name);
 	g_autofree char *envelope = test_envelope(class_name, "Put", selector, value, body);
-	g_autoptr(TestAnswer) answer = test_client_post(client, envelope);
+	TestAnswer *answer = test_client_post(client, envelope);
 	g_assert_cmpuint(answer->status, ==, 200);
+	return answer;
+}
+
+void
+test_put(TestClient *client, const char *class_name, const char *selector, const char *value,
+    const char *properties)
+{
+	test_answer_free(test_put_answer(client, class_name, selector, value, properties));
+}
+
+/* What a request of a table asks for; g_free() */
+static char *
+client_row_envelope(const TestRow *row)
+{
+	gboolean method = TRUE;
+	static const char *const plain[] = { "Get", "Delete", NULL };
+	const char *selector = row->instance_id != NULL ? "InstanceID" : NULL;
+	if (g_strv_contains(plain, row->action))
+		return test_envelope(row->class_name, row->action, selector, row->instance_id, "");
+	method = strcmp(row->action, "Put") != 0 && strcmp(row->action, "Create") != 0;
+	g_autofree char *uri = client_uri(row->class_name);
+	g_autofree char *body = method ? test_input(row->class_name, row->action, row->body)
+				       : g_strdup_printf("<r:%s xmlns:r=\"%s\">%s</r:%s>",
+					     row->class_name, uri, row->body, row->class_name);
+	return test_envelope(row->class_name, row->action, selector, row->instance_id, body);
+}
+
+void
+test_rows(TestClient *client, const TestRow *rows, guint count)
+{
+	for (guint i = 0; i < count; i++) {
+		g_test_message(
+		    "row %u: %s of %s, %s", i, rows[i].action, rows[i].class_name, rows[i].what);
+		g_autofree char *envelope = client_row_envelope(&rows[i]);
+		g_autoptr(TestAnswer) answer = test_client_post(client, envelope);
+		const char *subcode =
+		    answer->body != NULL ? strstr(answer->body, "<a:Subcode><a:Value>") : NULL;
+		g_autofree char *fault =
+		    subcode != NULL ? g_strdup(subcode + strlen("<a:Subcode><a:Value>x:")) : NULL;
+		g_autofree char *status = test_find(answer->body, "ReturnValue");
+		if (fault != NULL)
+			fault[strcspn(fault, "<")] = '\0';
+		g_assert_cmpstr(fault != NULL	 ? fault
+				: status != NULL ? status
+						 : "ok",
+		    ==, rows[i].expect);
+		g_assert_cmpuint(answer->status, ==, fault != NULL ? 400 : 200);
+	}
 }
 
 char *

@@ -28,6 +28,7 @@ JsonNode *test_sim_dump(TestSim *sim, const char *device);
 /* A member of a dump by its path, such as "counters.writes"; fails the test when it is missing */
 gint64 test_dump_int(JsonNode *dump, const char *path);
 const char *test_dump_string(JsonNode *dump, const char *path);
+gboolean test_dump_bool(JsonNode *dump, const char *path);
 char *test_sim_address(TestSim *sim, guint index); /* of device pc-000(index+1); g_free() */
 char *test_sim_file(TestSim *sim, const char *name); /* in the PKI's folder; g_free() */
 
@@ -62,6 +63,7 @@ void test_client_set_certificate(
     TestClient *client, TestSim *sim, const char *name); /* NULL: none; "": the good one */
 void test_client_set_login(TestClient *client, const char *user, const char *password);
 gboolean test_client_connect(TestClient *client); /* FALSE: refused: see client->refused */
+void test_client_wait(TestClient *client); /* connects, once the stack is back */
 void test_client_close(TestClient *client);
 
 void test_answer_free(TestAnswer *answer);
@@ -89,5 +91,20 @@ guint test_invoke(TestClient *client, const char *class_name, const char *method
     const char *parameters, char **xml);
 void test_put(TestClient *client, const char *class_name, const char *selector, const char *value,
     const char *properties);
+TestAnswer *test_put_answer(TestClient *client, const char *class_name, const char *selector,
+    const char *value, const char *properties);
+
+/* A request and what must come of it */
+typedef struct {
+	const char *what; /* for the log of the test */
+	const char *class_name;
+	const char *action; /* Get, Put, Create, Delete or a method */
+	const char *instance_id; /* in the selector; NULL: no selector */
+	const char *body; /* properties or parameters */
+	const char *expect; /* subcode of a fault, a ReturnValue, or "ok" */
+} TestRow;
+
+void test_rows(TestClient *client, const TestRow *rows, guint count);
+
 /* The subcode of the fault that the request must meet; g_free() */
 char *test_fault(TestClient *client, const char *envelope);

@@ -8,12 +8,16 @@
 #include <string.h>
 
 #define ACCESS "AMT_AuthorizationService"
+#define ENVIRONMENT(strings) \
+	"<r:DetectionAlgorithm>0</r:DetectionAlgorithm>" strings \
+	"<r:ElementName>Intel(r) AMT Environment Detection Settings</r:ElementName>" \
+	"<r:InstanceID>Intel(r) AMT Environment Detection Settings</r:InstanceID>"
 
 typedef struct {
 	const char *file; /* below the recordings */
 	const char *class_name;
 	const char *action; /* Get, Pull, Put or a method */
-	const char *selector; /* InstanceID for Get and Put, parameters of a method */
+	const char *selector; /* InstanceID for Get, properties of a Put, parameters of a method */
 	const char *
 	    differs; /* local names that may be on one side only: other versions, other settings; " a b " */
 } ShapeRow;
@@ -63,6 +67,21 @@ static const ShapeRow shape_rows[] = {
 	{ "cim/wifi/port/get.xml", "CIM_WiFiPort", "Get", NULL, "" },
 	{ "cim/wifi/port/pull.xml", "CIM_WiFiPort", "Pull", NULL, "" },
 	{ "cim/wifi/port/requeststatechange.xml", "CIM_WiFiPort", "RequestStateChange", "<r:RequestedState>3</r:RequestedState>", "" },
+	{ "cim/kvm/get.xml", "CIM_KVMRedirectionSAP", "Get", NULL, "" },
+	{ "cim/kvm/pull.xml", "CIM_KVMRedirectionSAP", "Pull", NULL, "" },
+	{ "amt/redirectionservice/get.xml", "AMT_RedirectionService", "Get", NULL, "" },
+	{ "amt/redirectionservice/pull.xml", "AMT_RedirectionService", "Pull", NULL, "" },
+	{ "amt/redirectionservice/put.xml", "AMT_RedirectionService", "Put", "<r:ListenerEnabled>true</r:ListenerEnabled>", "" },
+	{ "amt/redirectionservice/requeststatechange.xml", "AMT_RedirectionService", "RequestStateChange", "<r:RequestedState>32771</r:RequestedState>", "" },
+	{ "ips/optin/get.xml", "IPS_OptInService", "Get", NULL, "" },
+	{ "ips/optin/pull.xml", "IPS_OptInService", "Pull", NULL, "" },
+	{ "ips/optin/startoptin.xml", "IPS_OptInService", "StartOptIn", "", "" },
+	{ "ips/optin/canceloptin.xml", "IPS_OptInService", "CancelOptIn", "", "" },
+	{ "ips/optin/sendoptincode.xml", "IPS_OptInService", "SendOptInCode", "<r:OptInCode>1</r:OptInCode>", "" },
+	{ "amt/environmentdetection/put.xml", "AMT_EnvironmentDetectionSettingData", "Put", ENVIRONMENT("<r:DetectionStrings>test.com</r:DetectionStrings>"), "" },
+	{ "amt/environmentdetection/pull.xml", "AMT_EnvironmentDetectionSettingData", "Pull", NULL, "" },
+	{ "amt/environmentdetection/put.xml", "AMT_EnvironmentDetectionSettingData", "Put", ENVIRONMENT("<r:DetectionStrings>test.com</r:DetectionStrings><r:DetectionStrings>b.com</r:DetectionStrings>"), " DetectionStrings " },
+	{ "amt/environmentdetection/get.xml", "AMT_EnvironmentDetectionSettingData", "Get", NULL, "" },
 };
 /* clang-format on */
 
@@ -130,6 +149,8 @@ shape_ask(TestClient *client, const ShapeRow *row)
 	if (strcmp(row->action, "Get") == 0)
 		return test_get(client, row->class_name,
 		    row->selector != NULL ? "InstanceID" : NULL, row->selector);
+	if (strcmp(row->action, "Put") == 0)
+		return test_put_answer(client, row->class_name, NULL, NULL, row->selector);
 	g_autofree char *input = test_input(row->class_name, row->action, row->selector);
 	g_autofree char *envelope = test_envelope(row->class_name, row->action, NULL, NULL, input);
 	TestAnswer *answer = test_client_post(client, envelope);

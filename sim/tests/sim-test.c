@@ -309,15 +309,6 @@ sim_test_prepare(TestClient *client)
 }
 
 static void
-sim_test_wait_for_port(TestClient *client)
-{
-	for (guint try = 0; !test_client_connect(client); try++) {
-		g_assert_cmpuint(try, <, 500);
-		g_usleep(20000); /* polls for an event: the stack comes back */
-	}
-}
-
-static void
 sim_test_provision(void)
 {
 	TestSim *sim = test_sim_start(NULL);
@@ -336,7 +327,7 @@ sim_test_provision(void)
 	g_assert_cmpint(test_dump_int(dump, "counters.restarts"), ==, 1);
 
 	/* the old connection is gone; the new stack shows the new certificate and wants the new password */
-	sim_test_wait_for_port(client);
+	test_client_wait(client);
 	g_assert_nonnull(strstr(client->peer, "Test CA"));
 	test_client_set_login(client, "admin", "admin");
 	g_autofree char *get = test_envelope("AMT_GeneralSettings", "Get", NULL, NULL, "");
@@ -538,7 +529,7 @@ sim_test_mutual(void)
 	    "<r:Enabled>true</r:Enabled><r:InstanceID>Intel(r) AMT 802.3 TLS Settings</r:InstanceID>"
 	    "<r:MutualAuthentication>true</r:MutualAuthentication><r:TrustedCN>example.com</r:TrustedCN>");
 	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
-	sim_test_wait_for_port(client);
+	test_client_wait(client);
 
 	static const struct {
 		const char *name, *reason;
