@@ -182,6 +182,20 @@ pv_job_take_fact_writes(PvJob *job)
 	return writes;
 }
 
+gboolean
+pv_job_save_facts(PvJob *job, GError **error)
+{
+	if (job->dry_run || g_hash_table_size(job->changed) == 0)
+		return TRUE;
+	g_autoptr(GArray) writes = pv_job_take_fact_writes(job);
+	if (pv_db_write(job->site->db, (const PvWrite *)writes->data, writes->len, error))
+		return TRUE;
+	for (guint i = 0; i < writes->len; i++) /* the stage's result may still bring them */
+		g_hash_table_add(
+		    job->changed, g_strdup(g_array_index(writes, PvWrite, i).name));
+	return FALSE;
+}
+
 void
 pv_job_progress(PvJob *job, const char *format, ...)
 {

@@ -47,6 +47,14 @@ const char *pv_job_get_fact(PvJob *job, const char *name);
 void pv_job_set_fact(PvJob *job, const char *name, const char *value);
 
 /**
+ * pv_job_save_facts:
+ *
+ * Makes the facts that were set so far durable at once: for what must be known after a crash, before the write that
+ * makes it true. In a dry run nothing is saved.
+ */
+gboolean pv_job_save_facts(PvJob *job, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
  * pv_job_get_wsman:
  *
  * The session with the device. Dials at the first use: in set-up with the provisioning certificate, accepting and

@@ -3,6 +3,7 @@
 
 #include <gmodule.h>
 #include <provost/ca.h>
+#include <provost/certificate.h>
 #include <provost/directory.h>
 #include <provost/file.h>
 #include <provost/job.h>

@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cert-store.h"
+#include "core/engine/cert-request.h"
 
 #include <openssl/err.h>
-#include <provost/error.h>
+#include <provost/certificate.h>
 
-#define CERT_MAX_BYTES 4100 /* AMT_PublicKeyCertificate.X509Certificate is uint8[4100] */
+#define CERT_STORE_MAX_BYTES 4100 /* AMT_PublicKeyCertificate.X509Certificate is uint8[4100] */
 
 static void
-cert_key_free(CertKey *key)
+cert_store_free_key(PvStoredKey *key)
 {
 	EVP_PKEY_free(key->public_key);
+	g_free(key->fingerprint);
 	g_free(key->instance);
 	g_free(key);
 }
 
 static void
-cert_entry_free(CertEntry *entry)
+cert_store_free_certificate(PvStoredCertificate *entry)
 {
 	X509_free(entry->x509);
 	g_clear_pointer(&entry->der, g_bytes_unref);
+	g_free(entry->fingerprint);
 	g_free(entry->instance);
 	g_free(entry);
 }
 
 void
-cert_store_free(CertStore *store)
+pv_cert_store_free(PvCertStore *store)
 {
 	if (store == NULL)
 		return;
@@ -33,44 +35,59 @@ cert_store_free(CertStore *store)
 	g_free(store);
 }
 
+char *
+pv_cert_key_dup_fingerprint(EVP_PKEY *key)
+{
+	unsigned char *der = NULL;
+	int length = i2d_PUBKEY(key, &der);
+	char *fingerprint =
+	    length <= 0 ? NULL : g_compute_checksum_for_data(G_CHECKSUM_SHA256, der, (gsize)length);
+	OPENSSL_free(der);
+	return fingerprint;
+}
+
 /* DERKey holds only the public half, as PKCS#1 RSAPublicKey. */
-static CertKey *
-cert_key_new(const PvInstance *instance)
+static PvStoredKey *
+cert_store_new_key(const PvInstance *instance)
 {
 	const char *id = pv_instance_get(instance, "InstanceID");
 	g_autoptr(GBytes) der = pv_instance_dup_bytes(instance, "DERKey", NULL);
 	if (id == NULL)
 		return NULL;
-	CertKey *key = g_new0(CertKey, 1);
+	PvStoredKey *key = g_new0(PvStoredKey, 1);
 	key->instance = g_strdup(id);
 	gsize length = 0;
 	const unsigned char *data = der == NULL ? NULL : g_bytes_get_data(der, &length);
-	if (length > 0 && length <= CERT_MAX_BYTES)
+	if (length > 0 && length <= CERT_STORE_MAX_BYTES)
 		key->public_key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &data, (long)length);
 	ERR_clear_error();
-	if (key->public_key != NULL)
+	if (key->public_key != NULL) {
 		key->bits = (guint)EVP_PKEY_get_bits(key->public_key);
+		key->fingerprint = pv_cert_key_dup_fingerprint(key->public_key);
+	}
 	return key;
 }
 
-static CertEntry *
-cert_entry_new(const PvInstance *instance)
+static PvStoredCertificate *
+cert_store_new_certificate(const PvInstance *instance)
 {
 	const char *id = pv_instance_get(instance, "InstanceID");
 	if (id == NULL)
 		return NULL;
-	CertEntry *entry = g_new0(CertEntry, 1);
+	PvStoredCertificate *entry = g_new0(PvStoredCertificate, 1);
 	entry->instance = g_strdup(id);
 	/* the wire name is misspelt; firmware that mends it one day is understood too */
 	entry->trusted_root = pv_instance_get_bool(instance, "TrustedRootCertficate") ||
 			      pv_instance_get_bool(instance, "TrustedRootCertificate");
 	entry->read_only = pv_instance_get_bool(instance, "ReadOnlyCertificate");
 	entry->der = pv_instance_dup_bytes(instance, "X509Certificate", NULL);
+	if (entry->der != NULL)
+		entry->fingerprint = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, entry->der);
 	gsize length = 0;
 	const unsigned char *data =
 	    entry->der == NULL ? NULL : g_bytes_get_data(entry->der, &length);
 	const unsigned char *end = data;
-	if (length > 0 && length <= CERT_MAX_BYTES)
+	if (length > 0 && length <= CERT_STORE_MAX_BYTES)
 		entry->x509 = d2i_X509(NULL, &end, (long)length);
 	ERR_clear_error();
 	if (entry->x509 == NULL || end != data + length) {
@@ -81,10 +98,11 @@ cert_entry_new(const PvInstance *instance)
 }
 
 static gboolean
-cert_store_read_keys(CertStore *store, PvWsman *amt, GError **error)
+cert_store_read_keys(PvCertStore *store, PvWsman *amt, GError **error)
 {
 	g_autoptr(GError) local_error = NULL;
-	g_autoptr(GPtrArray) instances = pv_wsman_enumerate(amt, CERT_KEY_CLASS, &local_error);
+	g_autoptr(GPtrArray) instances =
+	    pv_wsman_enumerate(amt, "AMT_PublicPrivateKeyPair", &local_error);
 	if (g_error_matches(local_error, PV_ERROR, PV_ERROR_UNSUPPORTED))
 		return TRUE;
 	if (instances == NULL) {
@@ -93,7 +111,7 @@ cert_store_read_keys(CertStore *store, PvWsman *amt, GError **error)
 	}
 	store->lists_keys = TRUE;
 	for (guint i = 0; i < instances->len; i++) {
-		CertKey *key = cert_key_new(g_ptr_array_index(instances, i));
+		PvStoredKey *key = cert_store_new_key(g_ptr_array_index(instances, i));
 		if (key != NULL)
 			g_ptr_array_add(store->keys, key);
 	}
@@ -101,11 +119,11 @@ cert_store_read_keys(CertStore *store, PvWsman *amt, GError **error)
 }
 
 static void
-cert_store_match(CertStore *store, CertEntry *entry)
+cert_store_match(PvCertStore *store, PvStoredCertificate *entry)
 {
 	EVP_PKEY *public_key = entry->x509 == NULL ? NULL : X509_get0_pubkey(entry->x509);
 	for (guint i = 0; public_key != NULL && i < store->keys->len; i++) {
-		CertKey *key = g_ptr_array_index(store->keys, i);
+		PvStoredKey *key = g_ptr_array_index(store->keys, i);
 		if (key->public_key == NULL || EVP_PKEY_eq(public_key, key->public_key) != 1)
 			continue;
 		entry->key = key;
@@ -114,17 +132,19 @@ cert_store_match(CertStore *store, CertEntry *entry)
 	ERR_clear_error();
 }
 
-CertStore *
-cert_store_read(PvWsman *amt, GError **error)
+PvCertStore *
+pv_cert_store_read(PvWsman *amt, GError **error)
 {
-	g_autoptr(CertStore) store = g_new0(CertStore, 1);
-	store->certificates = g_ptr_array_new_with_free_func((GDestroyNotify)cert_entry_free);
-	store->keys = g_ptr_array_new_with_free_func((GDestroyNotify)cert_key_free);
-	g_autoptr(GPtrArray) instances = pv_wsman_enumerate(amt, CERT_CLASS, error);
+	g_autoptr(PvCertStore) store = g_new0(PvCertStore, 1);
+	store->certificates =
+	    g_ptr_array_new_with_free_func((GDestroyNotify)cert_store_free_certificate);
+	store->keys = g_ptr_array_new_with_free_func((GDestroyNotify)cert_store_free_key);
+	g_autoptr(GPtrArray) instances = pv_wsman_enumerate(amt, "AMT_PublicKeyCertificate", error);
 	if (instances == NULL || !cert_store_read_keys(store, amt, error))
 		return NULL;
 	for (guint i = 0; i < instances->len; i++) {
-		CertEntry *entry = cert_entry_new(g_ptr_array_index(instances, i));
+		PvStoredCertificate *entry =
+		    cert_store_new_certificate(g_ptr_array_index(instances, i));
 		if (entry == NULL)
 			continue;
 		cert_store_match(store, entry);
@@ -133,41 +153,36 @@ cert_store_read(PvWsman *amt, GError **error)
 	return g_steal_pointer(&store);
 }
 
-CertKey *
-cert_store_find_key(CertStore *store, const char *instance)
+PvStoredKey *
+pv_cert_store_find_key(PvCertStore *store, const char *instance)
 {
 	for (guint i = 0; i < store->keys->len; i++) {
-		CertKey *key = g_ptr_array_index(store->keys, i);
+		PvStoredKey *key = g_ptr_array_index(store->keys, i);
 		if (g_strcmp0(key->instance, instance) == 0)
 			return key;
 	}
 	return NULL;
 }
 
-CertEntry *
-cert_store_find(CertStore *store, const char *instance)
+PvStoredCertificate *
+pv_cert_store_find(PvCertStore *store, const char *instance)
 {
 	for (guint i = 0; i < store->certificates->len; i++) {
-		CertEntry *entry = g_ptr_array_index(store->certificates, i);
+		PvStoredCertificate *entry = g_ptr_array_index(store->certificates, i);
 		if (g_strcmp0(entry->instance, instance) == 0)
 			return entry;
 	}
 	return NULL;
 }
 
-CertEntry *
-cert_store_find_der(CertStore *store, GBytes *der)
+PvStoredCertificate *
+pv_cert_store_find_der(PvCertStore *store, GBytes *der, gboolean trusted_root)
 {
 	for (guint i = 0; i < store->certificates->len; i++) {
-		CertEntry *entry = g_ptr_array_index(store->certificates, i);
-		if (entry->der != NULL && !entry->trusted_root && g_bytes_equal(entry->der, der))
+		PvStoredCertificate *entry = g_ptr_array_index(store->certificates, i);
+		if (entry->der != NULL && !entry->trusted_root == !trusted_root &&
+		    g_bytes_equal(entry->der, der))
 			return entry;
 	}
 	return NULL;
-}
-
-char *
-cert_dup_fingerprint(GBytes *der)
-{
-	return g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, der);
 }

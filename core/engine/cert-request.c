@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cert-request.h"
+#include "core/engine/cert-request.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -187,7 +187,7 @@ cert_request_to_der(X509_REQ *csr, GError **error)
 
 /* The "null signed" request of the SDK: the algorithm is named, the signature has no bits. */
 GBytes *
-cert_request_new_unsigned(EVP_PKEY *public_key, const PvCertRequest *request,
+pv_cert_request_new_unsigned(EVP_PKEY *public_key, const PvCertRequest *request,
     const PvCaPreparation *preparation, GError **error)
 {
 	g_autoptr(X509_REQ) csr = cert_request_new(public_key, request, preparation, error);
@@ -210,7 +210,7 @@ cert_request_new_unsigned(EVP_PKEY *public_key, const PvCertRequest *request,
 }
 
 GBytes *
-cert_request_new_signed(
+pv_cert_request_new_signed(
     EVP_PKEY *key, const PvCertRequest *request, const PvCaPreparation *preparation, GError **error)
 {
 	g_autoptr(X509_REQ) csr = cert_request_new(key, request, preparation, error);
@@ -264,7 +264,7 @@ cert_request_is_same(X509_REQ *csr, X509_REQ *asked)
 }
 
 gboolean
-cert_request_check(GBytes *csr_der, GBytes *asked_der, EVP_PKEY *public_key, GError **error)
+pv_cert_request_check(GBytes *csr_der, GBytes *asked_der, EVP_PKEY *public_key, GError **error)
 {
 	g_autoptr(X509_REQ) csr = cert_request_parse(csr_der);
 	g_autoptr(X509_REQ) asked = cert_request_parse(asked_der);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <provost/job.h>
+
+G_BEGIN_DECLS
+
+/* Certificates and keys in a device (Intel AMT SDK, AMT_PublicKeyManagementService, AMT_PublicKeyCertificate,
+ * AMT_PublicPrivateKeyPair), for stages that need one of the site's CA there. */
+
+typedef struct {
+	char *instance;                   /* InstanceID; owned */
+	struct evp_pkey_st *public_key;   /* OpenSSL's EVP_PKEY; owned; NULL: of a kind that is not understood; leave it alone */
+	char *fingerprint;                /* lower case hex SHA-256 of the public key; owned; NULL: not understood */
+	guint bits;
+	gboolean used;                    /* a certificate belongs to it */
+} PvStoredKey;
+
+typedef struct {
+	char *instance;                   /* InstanceID; owned */
+	GBytes *der;                      /* owned; NULL: the device gave none */
+	struct x509_st *x509;             /* OpenSSL's X509; owned; NULL: not understood; leave it alone */
+	char *fingerprint;                /* lower case hex SHA-256 of .der; owned; NULL: without .der */
+	gboolean trusted_root;
+	gboolean read_only;               /* AMT's own self-signed one */
+	PvStoredKey *key;                 /* in the device; borrowed; NULL: it has none there */
+} PvStoredCertificate;
+
+/**
+ * PvCertStore:
+ *
+ * The device's store of certificates and keys, as read.
+ */
+typedef struct {
+	GPtrArray *certificates;          /* of PvStoredCertificate; owned */
+	GPtrArray *keys;                  /* of PvStoredKey; owned */
+	gboolean lists_keys;              /* FALSE: firmware that has no class for them */
+} PvCertStore;
+
+PvCertStore *pv_cert_store_read(PvWsman *amt, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* pv_cert_store_free() */
+void pv_cert_store_free(PvCertStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvCertStore, pv_cert_store_free)
+
+PvStoredKey *pv_cert_store_find_key(PvCertStore *store, const char *instance); /* lent; NULL: none */
+PvStoredCertificate *pv_cert_store_find(PvCertStore *store, const char *instance); /* lent; NULL: none */
+PvStoredCertificate *pv_cert_store_find_der(PvCertStore *store, GBytes *der, gboolean trusted_root); /* lent; NULL: none */
+
+/**
+ * PvCertUse:
+ *
+ * A certificate of the site's CA that a stage wants in the device, with its key. Each use has facts and a secret of
+ * its own, named after it; no use ever takes the certificate or the key that another one's facts name:
+ *
+ *   NAME.instance    InstanceID of the certificate
+ *   NAME.key         InstanceID of its key; absent where firmware does not list keys
+ *   NAME.sha256      of the certificate
+ *   NAME.spare-key   of the public key, while a key in the device waits for its certificate
+ *   secret NAME-key  of a key that was made here; PEM, sealed before it is used
+ *
+ * All lent for the call.
+ */
+typedef struct {
+	const char *name;         /* such as "certificate", "ieee8021x" */
+	PvCertRequest request;
+	const char *key;          /* where the key is made: "device", "pushed", "auto": in the device if it can */
+	guint key_length;         /* bit, of RSA */
+	guint renew_days;         /* what expires within this time is renewed */
+} PvCertUse;
+
+/* The parameters of a stage that are the last three of PvCertUse, for its table. */
+#define PV_CERT_USE_PARAMS                                                                            \
+	{ .name = "key", .kind = PV_PARAM_CHOICE, .fallback = "\"auto\"",                             \
+	  .summary = "where the key is made; auto: in the device if it can", .choices = "auto|device|pushed" }, \
+	{ .name = "key-length", .kind = PV_PARAM_INT, .fallback = "2048",                             \
+	  .summary = "length of the RSA key; all AMT takes 2048", .unit = "bit", .minimum = 2048, .maximum = 4096 }, \
+	{ .name = "renew-days", .kind = PV_PARAM_INT, .fallback = "42",                               \
+	  .summary = "renew a certificate that expires within this time", .unit = "d", .minimum = 1, .maximum = 365 }
+
+/**
+ * pv_cert_use_plan:
+ *
+ * For plan: adds the rows of what pv_cert_use_ensure() would do, and sets the facts when the device has a certificate
+ * that will do: of the site's CA, as requested, long enough, its key in the device. Reads only.
+ */
+gboolean pv_cert_use_plan(PvJob *job, const PvCertUse *use, PvPlan *plan, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * pv_cert_use_ensure:
+ * @instance: (out) (optional): InstanceID of the certificate; g_free()
+ * @der: (out) (optional): the certificate
+ *
+ * For apply: makes it so. The key is made in the device by GenerateKeyPair and GeneratePKCS10RequestEx where the
+ * firmware can, or else here, sealed, and pushed by AddKey. Parks the job while the device or the CA takes its time. What
+ * an interrupted run left is used again.
+ */
+gboolean pv_cert_use_ensure(PvJob *job, const PvCertUse *use, char **instance, GBytes **der, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS
