@@ -32,24 +32,66 @@ cert_request_push(STACK_OF(X509_EXTENSION) * list, X509_EXTENSION *extension)
 	return FALSE;
 }
 
-static gboolean
-cert_request_add_names(STACK_OF(X509_EXTENSION) * list, const char *const *names)
+static GENERAL_NAME *
+cert_request_new_dns_name(const char *dns_name)
 {
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	if (name != NULL && text != NULL && ASN1_STRING_set(text, dns_name, -1) == 1) {
+		GENERAL_NAME_set0_value(name, GEN_DNS, text);
+		return name;
+	}
+	ASN1_IA5STRING_free(text);
+	GENERAL_NAME_free(name);
+	return NULL;
+}
+
+/* otherName of Microsoft's type userPrincipalName (1.3.6.1.4.1.311.20.2.3), a UTF8String */
+static GENERAL_NAME *
+cert_request_new_upn(const char *upn)
+{
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_UTF8STRING *text = ASN1_UTF8STRING_new();
+	ASN1_TYPE *value = ASN1_TYPE_new();
+	ASN1_OBJECT *type = OBJ_nid2obj(NID_ms_upn);
+	gboolean ok =
+	    name != NULL && text != NULL && value != NULL && ASN1_STRING_set(text, upn, -1) == 1;
+	if (ok) {
+		ASN1_TYPE_set(value, V_ASN1_UTF8STRING, text);
+		text = NULL;
+		ok = GENERAL_NAME_set0_othername(name, type, value) == 1;
+		value = ok ? NULL : value;
+	}
+	ASN1_UTF8STRING_free(text);
+	ASN1_TYPE_free(value);
+	if (!ok)
+		g_clear_pointer(&name, GENERAL_NAME_free);
+	return name;
+}
+
+/* Takes @name. */
+static gboolean
+cert_request_push_name(GENERAL_NAMES *list, GENERAL_NAME *name)
+{
+	if (name != NULL && sk_GENERAL_NAME_push(list, name) > 0)
+		return TRUE;
+	GENERAL_NAME_free(name);
+	return FALSE;
+}
+
+static gboolean
+cert_request_add_names(STACK_OF(X509_EXTENSION) * list, const PvCertRequest *request)
+{
+	gboolean dns = request->dns_names != NULL && request->dns_names[0] != NULL;
+	if (!dns && request->upn == NULL)
+		return TRUE;
 	GENERAL_NAMES *general = GENERAL_NAMES_new();
 	gboolean ok = general != NULL;
-	for (guint i = 0; ok && names[i] != NULL; i++) {
-		GENERAL_NAME *name = GENERAL_NAME_new();
-		ASN1_IA5STRING *text = ASN1_IA5STRING_new();
-		ok = name != NULL && text != NULL && ASN1_STRING_set(text, names[i], -1) == 1;
-		if (ok) {
-			GENERAL_NAME_set0_value(name, GEN_DNS, text);
-			ok = sk_GENERAL_NAME_push(general, name) > 0;
-		} else {
-			ASN1_IA5STRING_free(text);
-		}
-		if (!ok)
-			GENERAL_NAME_free(name);
-	}
+	for (guint i = 0; ok && dns && request->dns_names[i] != NULL; i++)
+		ok = cert_request_push_name(
+		    general, cert_request_new_dns_name(request->dns_names[i]));
+	if (ok && request->upn != NULL)
+		ok = cert_request_push_name(general, cert_request_new_upn(request->upn));
 	ok = ok && cert_request_push(list, X509V3_EXT_i2d(NID_subject_alt_name, 0, general));
 	GENERAL_NAMES_free(general);
 	return ok;
@@ -130,9 +172,7 @@ cert_request_add_extensions(
 {
 	STACK_OF(X509_EXTENSION) *list = sk_X509_EXTENSION_new_null();
 	gboolean ok = list != NULL &&
-		      (preparation->subject_only || request->dns_names == NULL ||
-			  request->dns_names[0] == NULL ||
-			  cert_request_add_names(list, request->dns_names)) &&
+		      (preparation->subject_only || cert_request_add_names(list, request)) &&
 		      (request->ekus == NULL || request->ekus[0] == NULL ||
 			  cert_request_add_usages(list, request->ekus)) &&
 		      (preparation->template_extension == NULL ||

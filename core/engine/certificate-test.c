@@ -8,11 +8,14 @@
 
 #define NAME "pc1.example.com"
 #define DAY 86400
+#define SERVER_AUTH "1.3.6.1.5.5.7.3.1"
+#define CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
 
 /* what differs from a good one; NULL or 0: nothing */
 typedef struct {
 	const char *path;
 	const char *common_name, *san, *usage, *ekus, *constraints;
+	const char *wanted_eku, *wanted_upn; /* of the request; NULL: serverAuth, none */
 	glong from_sec, until_sec; /* relative to now */
 	gboolean other_ca, other_key, junk;
 	guint days_left;
@@ -28,6 +31,16 @@ static const Case certificate_cases[] = {
 	{ "/engine/certificate/no-server", .ekus = "clientAuth", .reason = "lacks the extended key usage 1.3.6.1.5.5.7.3.1" },
 	{ "/engine/certificate/both-usages", .ekus = "clientAuth,serverAuth" },
 	{ "/engine/certificate/no-signature", .usage = "critical,dataEncipherment", .reason = "mend the template" },
+	{ "/requirements/S07-3.7/client-usage-checked", .ekus = "clientAuth", .wanted_eku = CLIENT_AUTH },
+	{ "/requirements/S07-3.7/client-usage-missing", .wanted_eku = CLIENT_AUTH,
+	    .reason = "lacks the extended key usage " CLIENT_AUTH },
+	{ "/engine/certificate/client-without-signature", .ekus = "clientAuth", .wanted_eku = CLIENT_AUTH,
+	    .usage = "critical,dataEncipherment", .reason = "which a client needs" },
+	{ "/engine/certificate/principal-name", .san = "DNS:" NAME ",otherName:msUPN;UTF8:pc1$@EXAMPLE.COM",
+	    .wanted_upn = "pc1$@EXAMPLE.COM" },
+	{ "/engine/certificate/other-principal-name", .san = "DNS:" NAME ",otherName:msUPN;UTF8:pc2$@EXAMPLE.COM",
+	    .wanted_upn = "pc1$@EXAMPLE.COM", .reason = "lacks the principal name" },
+	{ "/engine/certificate/no-principal-name", .wanted_upn = "pc1$@EXAMPLE.COM", .reason = "lacks the principal name" },
 	{ "/engine/certificate/ca", .constraints = "critical,CA:TRUE", .usage = "digitalSignature,keyCertSign", .reason = "is one of a CA" },
 	{ "/engine/certificate/expired", .from_sec = -9 * DAY, .until_sec = -DAY, .reason = "has expired" },
 	{ "/engine/certificate/ends-soon", .until_sec = 10 * DAY, .days_left = 42, .reason = "expires within 42 days" },
@@ -116,9 +129,11 @@ static void
 certificate_test_case(gconstpointer data)
 {
 	static const char *const names[] = { NAME, NULL };
-	static const char *const ekus[] = { "1.3.6.1.5.5.7.3.1", NULL };
-	const PvCertRequest request = { .common_name = NAME, .dns_names = names, .ekus = ekus };
 	const Case *c = data;
+	const char *const ekus[] = { certificate_test_or(c->wanted_eku, SERVER_AUTH), NULL };
+	const PvCertRequest request = {
+		.common_name = NAME, .dns_names = names, .ekus = ekus, .upn = c->wanted_upn
+	};
 	EVP_PKEY *key = EVP_EC_gen("P-256"), *ca_key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256");
 	g_autoptr(PvTrust) trust = certificate_test_new_trust(ca_key);
 	g_autoptr(GBytes) der =

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine/cert-request.h"
 #include "core/engine/job-private.h"
 
 #include <string.h>
@@ -10,11 +11,11 @@
 #define CERTIFICATE_MAX_BYTES 4100
 /* how far a CA's clock may be ahead of ours */
 #define CERTIFICATE_SKEW_SEC 300
-#define CERTIFICATE_SERVER_AUTH "1.3.6.1.5.5.7.3.1" /* RFC 5280, section 4.2.1.12 */
+/* RFC 5280, section 4.2.1.12 */
+#define CERTIFICATE_SERVER_AUTH "1.3.6.1.5.5.7.3.1"
+#define CERTIFICATE_CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509, X509_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_REQ, X509_REQ_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
 
 void
 pv_ca_reply_clear(PvCaReply *reply)
@@ -70,6 +71,28 @@ certificate_parse(GBytes *der, GError **error)
 	return g_steal_pointer(&certificate);
 }
 
+/* What a RADIUS server finds the account by. */
+static gboolean
+certificate_has_upn(X509 *certificate, const char *upn)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	gboolean found = FALSE;
+	for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+		ASN1_OBJECT *type = NULL;
+		ASN1_TYPE *value = NULL;
+		if (GENERAL_NAME_get0_otherName(sk_GENERAL_NAME_value(names, i), &type, &value) !=
+			1 ||
+		    OBJ_obj2nid(type) != NID_ms_upn || value->type != V_ASN1_UTF8STRING)
+			continue;
+		g_autofree char *text =
+		    g_strndup((const char *)ASN1_STRING_get0_data(value->value.utf8string),
+			(gsize)ASN1_STRING_length(value->value.utf8string));
+		found = found || g_ascii_strcasecmp(text, upn) == 0;
+	}
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
 static gboolean
 certificate_check_name(X509 *certificate, const PvCertRequest *request, GError **error)
 {
@@ -92,7 +115,11 @@ certificate_check_name(X509 *certificate, const PvCertRequest *request, GError *
 		    request->dns_names[i]);
 		return FALSE;
 	}
-	return TRUE;
+	if (request->upn == NULL || certificate_has_upn(certificate, request->upn))
+		return TRUE;
+	g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+	    "certificate lacks the principal name %s among its alternative names", request->upn);
+	return FALSE;
 }
 
 static gboolean
@@ -114,9 +141,10 @@ certificate_has_eku(X509 *certificate, const char *oid)
 static gboolean
 certificate_check_usage(X509 *certificate, const PvCertRequest *request, GError **error)
 {
-	gboolean server = FALSE;
+	gboolean server = FALSE, client = FALSE;
 	for (guint i = 0; request->ekus != NULL && request->ekus[i] != NULL; i++) {
 		server = server || g_str_equal(request->ekus[i], CERTIFICATE_SERVER_AUTH);
+		client = client || g_str_equal(request->ekus[i], CERTIFICATE_CLIENT_AUTH);
 		if (certificate_has_eku(certificate, request->ekus[i]))
 			continue;
 		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
@@ -124,13 +152,16 @@ certificate_check_usage(X509 *certificate, const PvCertRequest *request, GError 
 		    request->ekus[i]);
 		return FALSE;
 	}
-	if (!server || X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) == 1)
-		return TRUE;
+	gboolean fits =
+	    (!server || X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) == 1) &&
+	    (!client || X509_check_purpose(certificate, X509_PURPOSE_SSL_CLIENT, 0) == 1);
 	ERR_clear_error();
-	g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED,
-	    "certificate has a key usage without digital signature and key encipherment, which a "
-	    "server needs: mend the template");
-	return FALSE;
+	if (!fits)
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "certificate has a key usage without digital signature%s needs: mend the "
+		    "template",
+		    server ? " and key encipherment, which a server" : ", which a client");
+	return fits;
 }
 
 static gboolean
@@ -225,7 +256,7 @@ pv_job_prepare_certificate(
 	    job->site->ca_handle, request, preparation, job->cancellable, error);
 }
 
-/* The fact that keeps a CA's cookie while the request is pending. */
+/* The fact that keeps a CA's cookie while the request is pending: "KEY COOKIE". */
 static char *
 certificate_dup_cookie_fact(const PvCertRequest *request)
 {
@@ -233,12 +264,19 @@ certificate_dup_cookie_fact(const PvCertRequest *request)
 	    request->template_name != NULL ? request->template_name : "default", NULL);
 }
 
-static gboolean
-certificate_submit(
-    PvJob *job, const PvCertRequest *request, GBytes *csr_der, PvCaReply *reply, GError **error)
+/* The cookie of an earlier submission, if it was for this key: the same template may serve several certificates. */
+static const char *
+certificate_find_cookie(const char *value, const char *key)
 {
-	g_autofree char *fact = certificate_dup_cookie_fact(request);
-	const char *cookie = pv_job_get_fact(job, fact);
+	return value != NULL && g_str_has_prefix(value, key) && value[strlen(key)] == ' '
+		   ? value + strlen(key) + 1
+		   : NULL;
+}
+
+static gboolean
+certificate_submit(PvJob *job, const PvCertRequest *request, GBytes *csr_der, const char *cookie,
+    PvCaReply *reply, GError **error)
+{
 	const PvCa *ca = job->site->ca;
 	if (cookie != NULL && ca->poll != NULL)
 		return ca->poll(
@@ -265,13 +303,17 @@ pv_job_request_certificate(
 		return NULL;
 	g_autoptr(EVP_PKEY) key = certificate_dup_csr_key(csr_der, error);
 	g_auto(PvCaReply) reply = { 0 };
-	if (key == NULL || !certificate_submit(job, request, csr_der, &reply, error)) {
+	g_autofree char *fact = certificate_dup_cookie_fact(request);
+	g_autofree char *name = key == NULL ? NULL : pv_cert_key_dup_fingerprint(key);
+	const char *cookie =
+	    name == NULL ? NULL : certificate_find_cookie(pv_job_get_fact(job, fact), name);
+	if (key == NULL || !certificate_submit(job, request, csr_der, cookie, &reply, error)) {
 		g_prefix_error(error, "request certificate for %s: ", request->common_name);
 		return NULL;
 	}
-	g_autofree char *fact = certificate_dup_cookie_fact(request);
 	if (reply.outcome == PV_CA_PENDING) {
-		pv_job_set_fact(job, fact, reply.cookie);
+		g_autofree char *value = g_strdup_printf("%s %s", name, reply.cookie);
+		pv_job_set_fact(job, fact, value);
 		(void)pv_job_wait(job, MAX(reply.not_before_sec, 1), error,
 		    "the CA has not decided on %s yet%s%s", request->common_name,
 		    reply.text != NULL ? ": " : "", reply.text != NULL ? reply.text : "");

@@ -14,6 +14,7 @@ typedef struct {
 	const char *const *dns_names; /* subjectAltName dNSName */
 	const char *const *ekus;      /* extended key usages, dotted OIDs */
 	guint days;                   /* validity; 0: the CA's choice */
+	const char *upn;              /* subjectAltName otherName userPrincipalName, ACCOUNT@REALM; NULL: none */
 } PvCertRequest;
 
 typedef enum {

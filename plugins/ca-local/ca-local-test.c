@@ -184,6 +184,50 @@ ca_test_issues(CaTest *test, gconstpointer data)
 	test->ca->close(handle);
 }
 
+/* For a RADIUS server: client usage, and the account's principal name, which OpenSSL itself must find there. */
+static void
+ca_test_issues_for_client(CaTest *test, gconstpointer data)
+{
+	static const char *const client[] = { "1.3.6.1.5.5.7.3.2", NULL };
+	static const char *const names[] = { "pc1.example.com", NULL };
+	gpointer handle = ca_test_open(test);
+	g_autoptr(GError) error = NULL;
+	PvCertRequest request = { .uuid = CA_TEST_UUID,
+		.template_name = "AMTClient",
+		.common_name = "pc1.example.com",
+		.dns_names = names,
+		.ekus = client,
+		.upn = "pc1$iME@EXAMPLE.COM" };
+	g_auto(PvCaReply) reply = { 0 };
+	g_assert_true(test->ca->submit(handle, &request, test->csr, NULL, &reply, NULL, &error));
+	g_assert_no_error(error);
+	g_autoptr(X509) leaf = ca_x509_from_der(reply.certificate);
+	g_assert_nonnull(leaf);
+	g_assert_cmpint(X509_check_purpose(leaf, X509_PURPOSE_SSL_CLIENT, 0), ==, 1);
+	g_assert_cmpint(X509_check_purpose(leaf, X509_PURPOSE_SSL_SERVER, 0), ==, 0);
+	g_autoptr(BIO) text = BIO_new(BIO_s_mem());
+	g_assert_cmpint(X509V3_EXT_print(text,
+			    X509_get_ext(leaf, X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1)), 0, 0),
+	    ==, 1);
+	char *printed = NULL;
+	gsize length = (gsize)BIO_get_mem_data(text, &printed);
+	g_autofree char *alternatives = g_strndup(printed, length);
+	g_assert_nonnull(strstr(alternatives, "UPN"));
+	g_assert_nonnull(strstr(alternatives, "pc1$iME@EXAMPLE.COM"));
+	g_assert_nonnull(strstr(alternatives, "DNS:pc1.example.com"));
+
+	/* another name is another certificate; one that is none is denied */
+	g_auto(PvCaReply) other = { 0 };
+	request.upn = NULL;
+	g_assert_true(test->ca->submit(handle, &request, test->csr, NULL, &other, NULL, &error));
+	g_assert_false(g_bytes_equal(reply.certificate, other.certificate));
+	g_auto(PvCaReply) denied = { 0 };
+	request.upn = "pc1$iME";
+	g_assert_true(test->ca->submit(handle, &request, test->csr, NULL, &denied, NULL, &error));
+	g_assert_cmpint(denied.outcome, ==, PV_CA_DENIED);
+	test->ca->close(handle);
+}
+
 static void
 ca_test_does_not_outlive(CaTest *test, gconstpointer data)
 {
@@ -752,6 +796,7 @@ main(int argc, char **argv)
 		       ca_test_child(argv[2], argv[3], argv[4]);
 	g_test_init(&argc, &argv, NULL);
 	ca_test_add("/requirements/S12-06.2/local-ca-issues", ca_test_issues);
+	ca_test_add("/requirements/S07-3.7/local-ca-issues-for-client", ca_test_issues_for_client);
 	ca_test_add("/plugins/ca-local/does-not-outlive", ca_test_does_not_outlive);
 	ca_test_add("/plugins/ca-local/idempotent", ca_test_is_idempotent);
 	ca_test_add("/plugins/ca-local/denies", ca_test_denies);

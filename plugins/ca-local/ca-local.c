@@ -503,6 +503,8 @@ ca_local_request_key(const PvCertRequest *request, X509_REQ *csr)
 	ca_local_hash_list(checksum, request->dns_names);
 	ca_local_hash_list(checksum, request->ekus);
 	ca_local_hash_text(checksum, days);
+	if (request->upn != NULL)
+		ca_local_hash_text(checksum, request->upn);
 	g_checksum_update(checksum, spki, length);
 	OPENSSL_free(spki);
 	return g_strdup(g_checksum_get_string(checksum));

@@ -11,6 +11,7 @@
 
 #define CA_CSR_MAX_BYTES 16384
 #define CA_NAMES_MAX 32
+#define CA_UPN_MAX 256
 #define CA_SERIAL_BYTES 20 /* RFC 5280 4.1.2.2: the most there may be */
 #define CA_RSA_BITS_MIN 2048
 #define CA_RSA_BITS_MAX 8192 /* above it a signature check is a way to keep us busy */
@@ -179,6 +180,20 @@ ca_x509_is_dns_name(const char *name)
 	return label > 0;
 }
 
+/* ACCOUNT@REALM */
+static gboolean
+ca_x509_is_upn(const char *upn)
+{
+	const char *at = strchr(upn, '@');
+	if (at == NULL || at == upn || at[1] == '\0' || strchr(at + 1, '@') != NULL ||
+	    strlen(upn) > CA_UPN_MAX || !g_utf8_validate(upn, -1, NULL))
+		return FALSE;
+	for (const char *c = upn; *c != '\0'; c++)
+		if (g_ascii_iscntrl(*c) || *c == ' ')
+			return FALSE;
+	return TRUE;
+}
+
 static char *
 ca_x509_judge_names(const PvCertRequest *request)
 {
@@ -199,6 +214,8 @@ ca_x509_judge_names(const PvCertRequest *request)
 			return g_strdup_printf(
 			    "\"%s\" is no DNS name of a computer", request->dns_names[i]);
 	}
+	if (request->upn != NULL && !ca_x509_is_upn(request->upn))
+		return g_strdup("the principal name is not ACCOUNT@REALM");
 	for (guint i = 0; request->ekus != NULL && request->ekus[i] != NULL; i++) {
 		ASN1_OBJECT *usage = i < CA_NAMES_MAX ? OBJ_txt2obj(request->ekus[i], 1) : NULL;
 		ERR_clear_error();
@@ -268,26 +285,59 @@ ca_x509_check_request(const PvCertRequest *request, GBytes *csr_der, char **reas
 }
 
 static gboolean
-ca_x509_add_names(X509 *leaf, const char *const *names)
+ca_x509_add_dns_name(GENERAL_NAMES *list, const char *dns_name)
 {
-	if (names == NULL || names[0] == NULL)
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	gboolean ok = name != NULL && text != NULL && ASN1_STRING_set(text, dns_name, -1) == 1;
+	if (ok) {
+		GENERAL_NAME_set0_value(name, GEN_DNS, text);
+		ok = sk_GENERAL_NAME_push(list, name) > 0;
+	} else {
+		ASN1_IA5STRING_free(text);
+	}
+	if (!ok)
+		GENERAL_NAME_free(name);
+	return ok;
+}
+
+/* otherName of Microsoft's type userPrincipalName, a UTF8String: what a RADIUS server finds the account by */
+static gboolean
+ca_x509_add_upn(GENERAL_NAMES *list, const char *upn)
+{
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_TYPE *value = ASN1_TYPE_new();
+	ASN1_UTF8STRING *text = ASN1_UTF8STRING_new();
+	if (name == NULL || value == NULL || text == NULL || ASN1_STRING_set(text, upn, -1) != 1) {
+		GENERAL_NAME_free(name);
+		ASN1_TYPE_free(value);
+		ASN1_UTF8STRING_free(text);
+		return FALSE;
+	}
+	ASN1_TYPE_set(value, V_ASN1_UTF8STRING, text);
+	if (GENERAL_NAME_set0_othername(name, OBJ_nid2obj(NID_ms_upn), value) != 1) {
+		ASN1_TYPE_free(value);
+		GENERAL_NAME_free(name);
+		return FALSE;
+	}
+	if (sk_GENERAL_NAME_push(list, name) > 0)
+		return TRUE;
+	GENERAL_NAME_free(name);
+	return FALSE;
+}
+
+static gboolean
+ca_x509_add_names(X509 *leaf, const PvCertRequest *request)
+{
+	const char *const *names = request->dns_names;
+	if ((names == NULL || names[0] == NULL) && request->upn == NULL)
 		return TRUE;
 	GENERAL_NAMES *list = GENERAL_NAMES_new();
 	gboolean ok = list != NULL;
-	for (guint i = 0; ok && names[i] != NULL; i++) {
-		GENERAL_NAME *name = GENERAL_NAME_new();
-		ASN1_IA5STRING *text = ASN1_IA5STRING_new();
-		ok = name != NULL && text != NULL && ASN1_STRING_set(text, names[i], -1) == 1;
-		if (ok) {
-			GENERAL_NAME_set0_value(name, GEN_DNS, text);
-			ok = sk_GENERAL_NAME_push(list, name) > 0;
-		} else {
-			ASN1_IA5STRING_free(text);
-		}
-		if (!ok)
-			GENERAL_NAME_free(name);
-	}
-	ok = ok && X509_add1_ext_i2d(leaf, NID_subject_alt_name, list, 0, 0) == 1;
+	for (guint i = 0; ok && names != NULL && names[i] != NULL; i++)
+		ok = ca_x509_add_dns_name(list, names[i]);
+	ok = ok && (request->upn == NULL || ca_x509_add_upn(list, request->upn)) &&
+	     X509_add1_ext_i2d(leaf, NID_subject_alt_name, list, 0, 0) == 1;
 	GENERAL_NAMES_free(list);
 	return ok;
 }
@@ -331,7 +381,7 @@ ca_x509_new_leaf(X509 *root, EVP_PKEY *root_key, const PvCertRequest *request, X
 	    !ca_x509_add_usages(leaf, request->ekus) ||
 	    !ca_x509_add_extension(leaf, root, NID_subject_key_identifier, "hash") ||
 	    !ca_x509_add_extension(leaf, root, NID_authority_key_identifier, "keyid:always") ||
-	    !ca_x509_add_names(leaf, request->dns_names) ||
+	    !ca_x509_add_names(leaf, request) ||
 	    X509_sign(leaf, root_key, ca_x509_get_digest(root_key)) <= 0) {
 		ca_x509_set_error(error, "make the certificate");
 		return NULL;
