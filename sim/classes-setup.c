@@ -37,6 +37,12 @@ static const PvSimProperty setup_password[] = {
 	{ NULL },
 };
 
+static const PvSimProperty setup_psk[] = {
+	{ "PID", PV_SIM_TEXT, PV_SIM_REQUIRED },
+	{ "PPS", PV_SIM_TEXT, PV_SIM_REQUIRED },
+	{ NULL },
+};
+
 static const PvSimProperty setup_mode[] = {
 	{ "ProvisioningMode", PV_SIM_UINT, PV_SIM_REQUIRED },
 	{ NULL },
@@ -160,6 +166,27 @@ setup_set_mebx_password(PvSimCall *call)
 	return PV_SIM_STATUS_SUCCESS;
 }
 
+/* For the next set-up: dashes are the MEBx screen's only (amt/02) */
+static guint32
+setup_set_psk(PvSimCall *call)
+{
+	const char *pid = pv_sim_instance_get(call->input, "PID");
+	const char *pps = pv_sim_instance_get(call->input, "PPS");
+	g_autofree char *pid_code =
+	    strchr(pid, '-') == NULL ? pv_sim_switches_read_code(pid, PV_SIM_PID_LENGTH) : NULL;
+	g_autofree char *pps_code =
+	    strchr(pps, '-') == NULL ? pv_sim_switches_read_code(pps, PV_SIM_PPS_LENGTH) : NULL;
+	if (pid_code == NULL)
+		return PV_SIM_STATUS_INVALID_PID_FORMAT;
+	if (pps_code == NULL)
+		return PV_SIM_STATUS_INVALID_PPS_FORMAT;
+	g_free(call->device->pid);
+	g_free(call->device->pps);
+	call->device->pid = g_steal_pointer(&pid_code);
+	call->device->pps = g_steal_pointer(&pps_code);
+	return PV_SIM_STATUS_SUCCESS;
+}
+
 static guint32
 setup_get_uuid(PvSimCall *call)
 {
@@ -175,7 +202,7 @@ setup_unprovision(PvSimCall *call)
 		return PV_SIM_STATUS_NOT_PERMITTED;
 	if (pv_sim_instance_get_uint(call->input, "ProvisioningMode") > 3)
 		return PV_SIM_STATUS_INVALID_PARAMETER;
-	pv_sim_device_reset(call->device);
+	pv_sim_device_unprovision(call->device);
 	call->restart = call->unprovisioned = TRUE;
 	return PV_SIM_STATUS_SUCCESS;
 }
@@ -237,6 +264,7 @@ static const PvSimMethod setup_methods[] = {
 	{ "PartialUnprovision", NULL, setup_partial_unprovision, TRUE },
 	{ "ExtendProvisioningPeriod", setup_duration, setup_extend, TRUE },
 	{ "SetMEBxPassword", setup_password, setup_set_mebx_password, TRUE },
+	{ "SetTLSPSK", setup_psk, setup_set_psk, TRUE, 0, PV_SIM_PSK_UNTIL },
 	{ "GetUuid", NULL, setup_get_uuid, FALSE, 600 },
 	{ NULL },
 };

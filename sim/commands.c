@@ -133,7 +133,7 @@ pv_sim_command_set(int argc, char **argv)
 	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE NAME=VALUE...",
 		"Changes a device without a request, as a visit with a screwdriver would. NAME is one of\n"
 		"  Class.Property or Class[InstanceID].Property, such as AMT_GeneralSettings.HostName\n"
-		"  otp, clock-offset (seconds), power-scheme (number), admin-password\n"
+		"  otp, pid and pps (TLS-PSK), clock-offset (seconds), power-scheme (number), admin-password\n"
 		"  acl-user (a name) or acl-sid (Base64): adds an entry with all rights to the access list\n"
 		"  switch:SWITCH, see 'provost-sim switches'",
 		2, G_MAXINT))

@@ -110,8 +110,8 @@ control_set_property(ControlCall *call, PvSimDevice *device, const char *name, c
 	char *bracket = strchr(text, '[');
 	const char *id = NULL;
 	if (dot == NULL) {
-		control_fail(call,
-		    "expected Class.Property, Class[InstanceID].Property, otp, clock-offset or switch:NAME");
+		control_fail(call, "expected Class.Property, Class[InstanceID].Property, otp, "
+				   "clock-offset or switch:NAME");
 		return;
 	}
 	*dot = '\0';
@@ -142,8 +142,8 @@ control_set_property(ControlCall *call, PvSimDevice *device, const char *name, c
 	    (id == NULL ||
 		(class->list != NULL && pv_sim_device_find_bag(device, class->name, id) == NULL &&
 		    strcmp(class->name, "AMT_EthernetPortSettings") != 0))) {
-		control_fail(call,
-		    "this class has several instances: name one that can be written as Class[InstanceID].Property");
+		control_fail(call, "this class has several instances: name one that can be written "
+				   "as Class[InstanceID].Property");
 		return;
 	}
 	pv_sim_instance_set(pv_sim_device_bag(device, class->name, id), row->name, value);
@@ -177,6 +177,29 @@ control_add_acl(ControlCall *call, PvSimDevice *device, const char *name, const 
 	entry->sid = g_steal_pointer(&sid);
 	entry->permission = 2;
 	entry->realms = G_GUINT64_CONSTANT(1) << PV_SIM_REALM_ADMIN;
+	return TRUE;
+}
+
+/* FALSE: not a name of this kind */
+static gboolean
+control_set_psk(ControlCall *call, PvSimDevice *device, const char *name, const char *value)
+{
+	gboolean pid = strcmp(name, "pid") == 0;
+	if (!pid && strcmp(name, "pps") != 0)
+		return FALSE;
+	guint length = pid ? PV_SIM_PID_LENGTH : PV_SIM_PPS_LENGTH;
+	char *code = *value == '\0' ? g_strdup("") : pv_sim_switches_read_code(value, length);
+	if (code == NULL || device->personality->version >= PV_SIM_PSK_UNTIL) {
+		g_set_error(&call->error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    code == NULL ? "set: %s takes %u characters A-Z and 0-9, or nothing"
+				 : "set: %s: TLS-PSK went with AMT 11",
+		    name, length);
+		g_free(code);
+		return TRUE;
+	}
+	char **text = pid ? &device->pid : &device->pps;
+	g_free(*text);
+	*text = code;
 	return TRUE;
 }
 
@@ -218,7 +241,8 @@ control_run_set(PvSimDevice *device, gpointer data)
 	} else if (strcmp(name, "admin-password") == 0) {
 		pv_sim_device_hash(device, device->admin_user, value, device->admin_hash);
 		device->admin_default = FALSE;
-	} else if (!control_add_acl(call, device, name, value)) {
+	} else if (!control_set_psk(call, device, name, value) &&
+		   !control_add_acl(call, device, name, value)) {
 		control_set_property(call, device, name, value);
 	}
 	return FALSE;

@@ -196,6 +196,24 @@ pv_sim_device_reset(PvSimDevice *device)
 	device->mebx_password = g_strdup(device->switches->mebx_password);
 	device->mebx_default = strcmp(device->switches->mebx_password, "admin") == 0;
 	device->clock_offset_sec = 0;
+	g_free(device->pid);
+	g_free(device->pps);
+	device->pid = g_strdup(device->switches->pid);
+	device->pps = g_strdup(device->switches->pps);
+}
+
+void
+pv_sim_device_unprovision(PvSimDevice *device)
+{
+	pv_sim_device_reset(device);
+	*device->pid = *device->pps = '\0';
+}
+
+gboolean
+pv_sim_device_has_psk(const PvSimDevice *device)
+{
+	return device->personality->version < PV_SIM_PSK_UNTIL && *device->pid != '\0' &&
+	       *device->pps != '\0';
 }
 
 void
@@ -529,6 +547,8 @@ pv_sim_device_free(PvSimDevice *device)
 	g_free(device->admin_user);
 	g_free(device->mebx_password);
 	g_free(device->otp_set);
+	g_free(device->pid);
+	g_free(device->pps);
 	g_free(device->last_refusal);
 	g_free(device);
 }

@@ -141,6 +141,8 @@ typedef struct {
 	guint opt_in_code; /* that the user sees */
 	GHashTable *bags; /* "Class" or "Class/InstanceID" -> PvSimInstance: what was written */
 	char *otp_set; /* NULL: none */
+	char *pid; /* of TLS-PSK, without dashes; "": none */
+	char *pps;
 
 	GPtrArray *nonces; /* of PvSimNonce, oldest first */
 	PvSimLock lock;
@@ -179,6 +181,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimDevice, pv_sim_device_free)
 void pv_sim_device_reset(PvSimDevice *device);
 /* As pv_sim_device_reset(), but keeps the admin's login and the names: PartialUnprovision (amt/04 section 10) */
 void pv_sim_device_reset_partly(PvSimDevice *device);
+/* Everything that was put into it, PID and PPS too: Unprovision (amt/04 section 10 keeps them for the partial one) */
+void pv_sim_device_unprovision(PvSimDevice *device);
+/* Set-up by TLS-PSK: AMT before 11 with PID and PPS (amt/02) */
+gboolean pv_sim_device_has_psk(const PvSimDevice *device);
 /* PRE -> IN, as a local agent's StartConfiguration does. FALSE: not in PRE. */
 gboolean pv_sim_device_start(PvSimDevice *device, const char *otp);
 /* The network side of CommitChanges: what was put takes effect. Tells whether the stack must restart. */

@@ -321,6 +321,8 @@ pv_sim_dump_device(PvSimDevice *device)
 	dump_string(builder, "mebx-password", device->mebx_password);
 	dump_bool(builder, "mebx-default", device->mebx_default);
 	dump_string(builder, "otp", device->otp_set);
+	dump_string(builder, "pid", device->pid);
+	dump_string(builder, "pps", device->pps);
 	dump_acl(builder, device);
 	dump_certificates(builder, device);
 	dump_keys(builder, device);

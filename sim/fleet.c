@@ -202,6 +202,13 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 		!fleet_parse_state(fleet_string(object, "state"), &state, error)))
 		return FALSE;
 
+	if (personality->version >= PV_SIM_PSK_UNTIL &&
+	    (*switches->pid != '\0' || *switches->pps != '\0')) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "personality %s takes no pid and pps: TLS-PSK went with AMT 11", generation);
+		return FALSE;
+	}
+
 	struct in_addr address = { htonl(build->base + index) };
 	char address_text[INET_ADDRSTRLEN];
 	inet_ntop(AF_INET, &address, address_text, sizeof address_text);

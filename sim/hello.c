@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define HELLO_VERSION 3
+#define HELLO_VERSION_PKI 3
+#define HELLO_VERSION_PSK 2
 #define HELLO_SHA256 2
 #define HELLO_EACH_MINUTE 5 /* packets a minute apart */
 #define HELLO_EACH_FIVE 12 /* then five minutes apart, for an hour */
@@ -18,18 +19,14 @@ hello_append_le(GByteArray *packet, guint32 value, guint bytes)
 	}
 }
 
-GByteArray *
-pv_sim_hello_packet(const PvSimDevice *device)
+/* The hashes of the active roots, counted first */
+static void
+hello_append_roots(GByteArray *packet, const PvSimDevice *device)
 {
-	GByteArray *packet = g_byte_array_new();
 	guint active = 0;
 	for (guint i = 0; i < device->roots->len; i++)
 		active += ((const PvSimRoot *)device->roots->pdata[i])->active ? 1 : 0;
 	active = MIN(active, G_MAXUINT8);
-	hello_append_le(packet, device->admin_default && device->mebx_default ? 0 : 1, 2);
-	hello_append_le(packet, HELLO_VERSION, 2);
-	hello_append_le(packet, device->hello_retry, 4);
-	g_byte_array_append(packet, device->uuid, sizeof device->uuid);
 	hello_append_le(packet, active, 1);
 	for (guint i = 0; i < device->roots->len && active > 0; i++) {
 		const PvSimRoot *root = device->roots->pdata[i];
@@ -40,6 +37,22 @@ pv_sim_hello_packet(const PvSimDevice *device)
 		g_byte_array_append(packet, root->sha256, sizeof root->sha256);
 		active--;
 	}
+}
+
+GByteArray *
+pv_sim_hello_packet(const PvSimDevice *device)
+{
+	GByteArray *packet = g_byte_array_new();
+	gboolean psk = pv_sim_device_has_psk(device);
+	hello_append_le(packet, device->admin_default && device->mebx_default ? 0 : 1, 2);
+	hello_append_le(packet, psk ? HELLO_VERSION_PSK : HELLO_VERSION_PKI, 2);
+	hello_append_le(packet, device->hello_retry, 4);
+	g_byte_array_append(packet, device->uuid, sizeof device->uuid);
+	if (psk)
+		g_byte_array_append(
+		    packet, (const guint8 *)device->pid, (guint)strlen(device->pid));
+	else
+		hello_append_roots(packet, device);
 	return packet;
 }
 

@@ -5,6 +5,8 @@
 
 G_BEGIN_DECLS
 
+#define PV_SIM_PSK_UNTIL 1100 /* TLS-PSK went with AMT 11 (amt/11) */
+
 typedef struct {
 	const char *description;
 	const char *guid_base64; /* raw flash byte order, as SchemeGUID carries it */

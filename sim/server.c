@@ -291,7 +291,8 @@ server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 	    (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)) {
 		pv_sim_http_answer_html(connection->out, device, 200,
 		    *request->method == 'G'
-			? "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management Technology</title></head><body></body></html>\n"
+			? "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management "
+			  "Technology</title></head><body></body></html>\n"
 			: "",
 		    connection->close);
 		server_fill_trace(connection, request, NULL, "-", 200, -1);
@@ -429,9 +430,11 @@ server_connection_handshake(ServerConnection *connection)
 		connection->state = CONNECTION_OPEN;
 		connection->want_write = FALSE;
 		connection->client = pv_sim_tls_client_name(connection->ssl);
+		const char *pid = SSL_get_psk_identity(connection->ssl);
 		pv_sim_log_write(connection->node->server->log, connection->node->device->name,
-		    "tls-accepted version=%s client=%s", SSL_get_version(connection->ssl),
-		    connection->client != NULL ? connection->client : "-");
+		    "tls-accepted version=%s client=%s%s%s", SSL_get_version(connection->ssl),
+		    connection->client != NULL ? connection->client : "-",
+		    pid != NULL ? " psk=" : "", pid != NULL ? pid : "");
 		server_connection_input(connection);
 		return;
 	}

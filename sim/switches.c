@@ -4,14 +4,14 @@
 #include <gio/gio.h>
 #include <string.h>
 
-typedef enum { SWITCH_BOOL, SWITCH_UINT, SWITCH_CHOICE, SWITCH_TEXT } SwitchKind;
+typedef enum { SWITCH_BOOL, SWITCH_UINT, SWITCH_CHOICE, SWITCH_TEXT, SWITCH_CODE } SwitchKind;
 
 typedef struct {
 	const char *name;
 	SwitchKind kind;
 	gsize offset;
 	const char *fallback;
-	const char *choices; /* separated by | */
+	const char *choices; /* separated by |; of a code: how many characters */
 	const char *tag; /* how sure the default is: see switches_describe */
 	const char *summary;
 } SwitchRow;
@@ -53,6 +53,11 @@ static const SwitchRow switch_rows[] = {
 	{ "tls-min", SWITCH_CHOICE, AT(tls_min), "1.2", "1.0|1.1|1.2|1.3", "S", "lowest TLS version" },
 	{ "tls-max", SWITCH_CHOICE, AT(tls_max), "1.2", "1.0|1.1|1.2|1.3", "S", "highest TLS version" },
 	{ "on-die-chain", SWITCH_BOOL, AT(on_die_chain), "false", NULL, "S", "whether the set-up certificate comes from an on-die CA and not self-signed" },
+	{ "pid", SWITCH_CODE, AT(pid), "", "8", "-", "PID for TLS-PSK set-up, as typed into MEBx, up to AMT 10; with pps, hello packets are of version 2" },
+	{ "pps", SWITCH_CODE, AT(pps), "", "32", "-", "PPS for TLS-PSK set-up: the secret that goes with pid" },
+	{ "psk-setup", SWITCH_CHOICE, AT(psk_setup), "only", "only|both", "?", "whether a device with PID and PPS takes TLS-PSK only, or a provisioning certificate too" },
+	{ "psk-identity", SWITCH_CHOICE, AT(psk_identity_dashed), "plain", "plain|dashed", "I", "how the PID is the PSK identity: its 8 characters, or with the dash of the MEBx screen" },
+	{ "psk-key", SWITCH_CHOICE, AT(psk_key_dashed), "plain", "plain|dashed", "I", "how the PPS is the pre-shared key: its 32 ASCII characters, or with the dashes of the MEBx screen" },
 	{ "wireless", SWITCH_BOOL, AT(wireless), "false", NULL, "C", "whether there is a wireless port" },
 	{ "sku", SWITCH_CHOICE, AT(sku), "pro", "pro|standard", "C", "AMT Pro, or Intel Standard Manageability, which has no KVM" },
 	{ "web-ui", SWITCH_CHOICE, AT(web_ui), "present", "present|missing|refused", "I", "whether AMT_WebUIService exists, and whether it can be switched" },
@@ -68,6 +73,12 @@ static const SwitchRow switch_rows[] = {
 	{ "trusted-suffix", SWITCH_TEXT, AT(trusted_suffix), "", NULL, "-", "PKI DNS suffix from MEBx; goes before DHCP's" },
 };
 /* clang-format on */
+
+static gboolean
+switches_is_text(const SwitchRow *row)
+{
+	return row->kind == SWITCH_TEXT || row->kind == SWITCH_CODE;
+}
 
 static guint *
 switches_number(const PvSimSwitches *switches, const SwitchRow *row)
@@ -110,6 +121,38 @@ switches_set_choice(
 	return FALSE;
 }
 
+char *
+pv_sim_switches_read_code(const char *text, gsize count)
+{
+	g_autoptr(GString) code = g_string_new(NULL);
+	for (const char *c = text; *c != '\0'; c++) {
+		gboolean dash = *c == '-' && (c - text) % 5 == 4 && c[1] != '\0';
+		if (!dash && !g_ascii_isdigit(*c) && !g_ascii_isupper(*c))
+			return NULL;
+		if (!dash)
+			g_string_append_c(code, *c);
+	}
+	return code->len == count ? g_strdup(code->str) : NULL;
+}
+
+static gboolean
+switches_set_code(char **text, const SwitchRow *row, const char *value, GError **error)
+{
+	guint64 count = g_ascii_strtoull(row->choices, NULL, 10);
+	g_autofree char *code =
+	    *value == '\0' ? g_strdup("") : pv_sim_switches_read_code(value, count);
+	if (code == NULL) {
+		/* the value is not told: a PPS is a secret */
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "switch %s takes %s characters A-Z and 0-9, or nothing", row->name,
+		    row->choices);
+		return FALSE;
+	}
+	g_free(*text);
+	*text = g_steal_pointer(&code);
+	return TRUE;
+}
+
 static gboolean
 switches_set_row(PvSimSwitches *switches, const SwitchRow *row, const char *value, GError **error)
 {
@@ -122,6 +165,8 @@ switches_set_row(PvSimSwitches *switches, const SwitchRow *row, const char *valu
 	case SWITCH_CHOICE:
 		return switches_set_choice(
 		    switches_number(switches, row), row, row->choices, value, error);
+	case SWITCH_CODE:
+		return switches_set_code(switches_text(switches, row), row, value, error);
 	case SWITCH_TEXT:
 		break;
 	}
@@ -168,7 +213,7 @@ pv_sim_switches_dup(const PvSimSwitches *switches)
 {
 	PvSimSwitches *copy = g_memdup2(switches, sizeof *switches);
 	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
-		if (switch_rows[i].kind == SWITCH_TEXT)
+		if (switches_is_text(&switch_rows[i]))
 			*switches_text(copy, &switch_rows[i]) =
 			    g_strdup(*switches_text(switches, &switch_rows[i]));
 	}
@@ -182,7 +227,7 @@ pv_sim_switches_free(PvSimSwitches *switches)
 	if (switches == NULL)
 		return;
 	for (guint i = 0; i < G_N_ELEMENTS(switch_rows); i++) {
-		if (switch_rows[i].kind == SWITCH_TEXT)
+		if (switches_is_text(&switch_rows[i]))
 			g_free(*switches_text(switches, &switch_rows[i]));
 	}
 	g_ptr_array_unref(switches->faults);
@@ -213,7 +258,7 @@ pv_sim_switches_set(PvSimSwitches *switches, const char *assignment, GError **er
 static char *
 switches_value(const PvSimSwitches *switches, const SwitchRow *row)
 {
-	if (row->kind == SWITCH_TEXT)
+	if (switches_is_text(row))
 		return g_strdup(*switches_text(switches, row));
 	guint number = *switches_number(switches, row);
 	if (row->kind == SWITCH_UINT)
@@ -253,13 +298,19 @@ pv_sim_switches_describe(void)
 		g_string_append_c(text, '\n');
 	}
 	g_string_append_printf(text, "%-23s %-16s %-4s %s\n", "fault", "-", "-",
-	    "Class.Method:N:ACTION, several may be given; N counts from 1, * is each time; 'fault=' clears");
+	    "Class.Method:N:ACTION, several may be given; N counts from 1, * is each time; "
+	    "'fault=' clears");
 	g_string_append(text,
-	    "\nfault actions: close-before (not executed), close-after (executed, reply lost), status:NUMBER,\n"
-	    "fault400, slow:MSEC, restart (not executed, the network stack restarts). Class.Method may also be\n"
-	    "Class.Get, Class.Put, Class.Create, Class.Delete, Class.Enumerate, Class.Pull, or * for any request.\n"
-	    "\nSURE tells where a default comes from: R recorded from a device, C working client code, M Intel's\n"
-	    "MOF text, S Intel's SDK pages, V another vendor's document, I inferred, ? not established (verify on\n"
+	    "\nfault actions: close-before (not executed), close-after (executed, reply lost), "
+	    "status:NUMBER,\n"
+	    "fault400, slow:MSEC, restart (not executed, the network stack restarts). Class.Method "
+	    "may also be\n"
+	    "Class.Get, Class.Put, Class.Create, Class.Delete, Class.Enumerate, Class.Pull, or * "
+	    "for any request.\n"
+	    "\nSURE tells where a default comes from: R recorded from a device, C working client "
+	    "code, M Intel's\n"
+	    "MOF text, S Intel's SDK pages, V another vendor's document, I inferred, ? not "
+	    "established (verify on\n"
 	    "a device), - not a fact about firmware. A personality may have its own default.\n");
 	return g_string_free(text, FALSE);
 }

@@ -17,7 +17,11 @@ enum { PV_SIM_TLS_1_0, PV_SIM_TLS_1_1, PV_SIM_TLS_1_2, PV_SIM_TLS_1_3 };
 enum { PV_SIM_SKU_PRO, PV_SIM_SKU_STANDARD };
 enum { PV_SIM_WEB_PRESENT, PV_SIM_WEB_MISSING, PV_SIM_WEB_REFUSED };
 enum { PV_SIM_MATCH_EXACT, PV_SIM_MATCH_TAIL };
+enum { PV_SIM_PSK_ONLY, PV_SIM_PSK_BOTH };
 enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
+
+#define PV_SIM_PID_LENGTH 8
+#define PV_SIM_PPS_LENGTH 32
 
 typedef struct {
 	guint suffix_rule;
@@ -61,6 +65,11 @@ typedef struct {
 	guint environment_match;
 	guint hello_minute_msec;
 	guint idle_sec;
+	guint psk_setup;
+	guint psk_identity_dashed;
+	guint psk_key_dashed;
+	char *pid;
+	char *pps;
 	char *otp;
 	char *admin_password;
 	char *mebx_password;
@@ -79,6 +88,9 @@ gboolean pv_sim_switches_set(
     PvSimSwitches *switches, const char *assignment, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Every switch with its value as text, in the order of the table; g_ptr_array_unref() */
 GPtrArray *pv_sim_switches_list(const PvSimSwitches *switches);
+/* PID or PPS (amt/02): @count characters A-Z and 0-9, in groups of four with dashes or without. Without dashes;
+ * g_free(). NULL: not of this form. */
+char *pv_sim_switches_read_code(const char *text, gsize count);
 /* The table for `provost-sim switches`; g_free() */
 char *pv_sim_switches_describe(void);
 

@@ -11,9 +11,16 @@
 #define TLS_CHAIN_MAX 8
 #define TLS_SHARED_KEYS 4 /* the built-in certificates of all devices use these */
 
+typedef enum { TLS_PSK_NONE, TLS_PSK_ONLY, TLS_PSK_TOO } TlsPsk;
+
 typedef struct {
 	guint min, max;
 	gboolean ask; /* for a client certificate */
+	TlsPsk psk;
+} TlsKind;
+
+typedef struct {
+	TlsKind kind;
 	SSL_CTX *context;
 } TlsContext;
 
@@ -260,26 +267,69 @@ tls_verify(X509_STORE_CTX *context, void *data)
 	return 0;
 }
 
+/* "ABCD1234" -> "ABCD-1234"; g_free() */
+static char *
+tls_dash(const char *code)
+{
+	GString *text = g_string_new(NULL);
+	for (gsize i = 0; code[i] != '\0'; i++)
+		g_string_append_printf(text, "%s%c", i > 0 && i % 4 == 0 ? "-" : "", code[i]);
+	return g_string_free(text, FALSE);
+}
+
+/* RFC 4279: the key of this identity; 0 bytes: unknown. Which bytes AMT takes is inferred: switches psk-identity, psk-key. */
+static unsigned int
+tls_find_psk(SSL *ssl, const char *identity, unsigned char *key, unsigned int max)
+{
+	PvSimDevice *device = SSL_get_app_data(ssl);
+	const PvSimSwitches *switches = device->switches;
+	g_autofree char *pid =
+	    switches->psk_identity_dashed ? tls_dash(device->pid) : g_strdup(device->pid);
+	g_autofree char *pps =
+	    switches->psk_key_dashed ? tls_dash(device->pps) : g_strdup(device->pps);
+	gsize length = strlen(pps);
+	if (strcmp(identity, pid) != 0 || length > max)
+		return 0;
+	memcpy(key, pps, length);
+	return (unsigned int)length;
+}
+
+/* The suites of RFC 4279 that OpenSSL has; which of them AMT had is inferred */
+#define TLS_PSK_SUITES "PSK-AES128-CBC-SHA:PSK-AES256-CBC-SHA"
+#define TLS_OLD_SUITES "RSA+AES:kRSA+AES:!aNULL:!eNULL"
+
+static const char *
+tls_old_suites(TlsPsk psk)
+{
+	if (psk == TLS_PSK_NONE)
+		return TLS_OLD_SUITES ":@SECLEVEL=0";
+	return psk == TLS_PSK_ONLY ? TLS_PSK_SUITES ":@SECLEVEL=0"
+				   : TLS_PSK_SUITES ":" TLS_OLD_SUITES ":@SECLEVEL=0";
+}
+
 static SSL_CTX *
-tls_make_context(guint min, guint max, gboolean ask)
+tls_make_context(const TlsKind *kind)
 {
 	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION,
 		TLS1_3_VERSION };
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	g_assert(context != NULL); /* only memory can lack */
-	SSL_CTX_set_min_proto_version(context, versions[min]);
-	SSL_CTX_set_max_proto_version(context, versions[max]);
+	SSL_CTX_set_min_proto_version(context, versions[kind->min]);
+	SSL_CTX_set_max_proto_version(context, versions[kind->max]);
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	if (min < PV_SIM_TLS_1_2) {
+	if (kind->min < PV_SIM_TLS_1_2 || kind->psk != TLS_PSK_NONE) {
 		SSL_CTX_set_security_level(context, 0); /* SHA-1 signatures and old suites */
-		int set =
-		    SSL_CTX_set_cipher_list(context, "RSA+AES:kRSA+AES:!aNULL:!eNULL:@SECLEVEL=0");
+		int set = SSL_CTX_set_cipher_list(context, tls_old_suites(kind->psk));
 		g_assert(set == 1);
 	}
-	if (ask) {
+	if (kind->psk != TLS_PSK_NONE) {
+		SSL_CTX_set_psk_server_callback(context, tls_find_psk);
+		SSL_CTX_set_max_proto_version(context, versions[MIN(kind->max, PV_SIM_TLS_1_2)]);
+	}
+	if (kind->ask) {
 		SSL_CTX_set_verify(
 		    context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 		SSL_CTX_set_cert_verify_callback(context, tls_verify, NULL);
@@ -289,18 +339,19 @@ tls_make_context(guint min, guint max, gboolean ask)
 
 /* Lent: contexts live as long as the stack */
 static SSL_CTX *
-tls_find_context(PvSimTlsStack *stack, guint min, guint max, gboolean ask)
+tls_find_context(PvSimTlsStack *stack, const TlsKind *kind)
 {
 	g_mutex_lock(&stack->lock);
 	TlsContext *found = NULL;
 	for (guint i = 0; i < stack->contexts->len && found == NULL; i++) {
 		TlsContext *context = stack->contexts->pdata[i];
-		if (context->min == min && context->max == max && context->ask == ask)
+		if (context->kind.min == kind->min && context->kind.max == kind->max &&
+		    context->kind.ask == kind->ask && context->kind.psk == kind->psk)
 			found = context;
 	}
 	if (found == NULL) {
 		found = g_new0(TlsContext, 1);
-		*found = (TlsContext) { min, max, ask, tls_make_context(min, max, ask) };
+		*found = (TlsContext) { *kind, tls_make_context(kind) };
 		g_ptr_array_add(stack->contexts, found);
 	}
 	g_mutex_unlock(&stack->lock);
@@ -388,22 +439,33 @@ tls_use_identity(PvSimTlsStack *stack, PvSimDevice *device, SSL *ssl)
 	return TRUE;
 }
 
+static TlsPsk
+tls_psk(const PvSimDevice *device)
+{
+	if (device->state != PV_SIM_IN || !pv_sim_device_has_psk(device))
+		return TLS_PSK_NONE;
+	return device->switches->psk_setup == PV_SIM_PSK_ONLY ? TLS_PSK_ONLY : TLS_PSK_TOO;
+}
+
 SSL *
 pv_sim_tls_accept(PvSimTlsStack *stack, PvSimDevice *device)
 {
 	const PvSimSwitches *switches = device->switches;
-	gboolean ask =
-	    device->state == PV_SIM_IN || (device->state == PV_SIM_POST && device->tls.mutual);
-	SSL_CTX *context = tls_find_context(
-	    stack, switches->tls_min, MAX(switches->tls_max, switches->tls_min), ask);
-	SSL *ssl = SSL_new(context);
+	TlsKind kind = {
+		.min = switches->tls_min,
+		.max = MAX(switches->tls_max, switches->tls_min),
+		.psk = tls_psk(device),
+	};
+	kind.ask = (device->state == PV_SIM_IN && kind.psk != TLS_PSK_ONLY) ||
+		   (device->state == PV_SIM_POST && device->tls.mutual);
+	SSL *ssl = SSL_new(tls_find_context(stack, &kind));
 	if (ssl == NULL)
 		return NULL;
 	/* a session is good for this device and this state of its TLS only */
 	guint32 id[3] = { device->index, device->generation, device->state };
 	SSL_set_app_data(ssl, device);
 	if (SSL_set_session_id_context(ssl, (const unsigned char *)id, sizeof id) != 1 ||
-	    !tls_use_identity(stack, device, ssl)) {
+	    (kind.psk != TLS_PSK_ONLY && !tls_use_identity(stack, device, ssl))) {
 		SSL_free(ssl);
 		return NULL;
 	}
@@ -421,13 +483,26 @@ pv_sim_tls_client_name(SSL *ssl)
 const char *
 pv_sim_tls_refusal(SSL *ssl, PvSimDevice *device)
 {
-	unsigned long code = ERR_peek_error();
-	if (ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+	int reason = ERR_GET_REASON(ERR_peek_error());
+	gboolean psk = tls_psk(device) != TLS_PSK_NONE;
+	switch (reason) {
+	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return "no-certificate";
-	if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && device->last_refusal != NULL)
-		return device->last_refusal;
-	if (ERR_GET_REASON(code) == SSL_R_UNSUPPORTED_PROTOCOL ||
-	    ERR_GET_REASON(code) == SSL_R_NO_SHARED_CIPHER)
+	case SSL_R_CERTIFICATE_VERIFY_FAILED:
+		return device->last_refusal != NULL ? device->last_refusal : "handshake";
+	case SSL_R_PSK_IDENTITY_NOT_FOUND:
+		return "psk-unknown-pid";
+	case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+	case SSL_R_DIGEST_CHECK_FAILED:
+		return psk ? "psk-wrong-pps"
+			   : "handshake"; /* the first record under the keys cannot be read */
+	case SSL_R_NO_SHARED_CIPHER:
+		return tls_psk(device) == TLS_PSK_ONLY ? "psk-not-offered" : "version-or-cipher";
+	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION: /* the client will not go as low ... */
+	case SSL_R_WRONG_VERSION_NUMBER: /* ... and says so in a record of a higher version */
 		return "version-or-cipher";
-	return "handshake";
+	default:
+		return "handshake";
+	}
 }

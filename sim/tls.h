@@ -15,7 +15,7 @@ void pv_sim_tls_stack_free(PvSimTlsStack *stack);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimTlsStack, pv_sim_tls_stack_free)
 
 /* A server side for a new connection of this device: in set-up it asks for the provisioning certificate and judges
- * it; later it shows the certificate bound by AMT_TLSCredentialContext. SSL_free(); NULL: out of memory. */
+ * it, or takes TLS-PSK where the device has PID and PPS; later it shows the certificate bound by AMT_TLSCredentialContext. SSL_free(); NULL: out of memory. */
 SSL *pv_sim_tls_accept(PvSimTlsStack *stack, PvSimDevice *device);
 /* After the handshake: CN of the verified client certificate; g_free(); NULL: there was none */
 char *pv_sim_tls_client_name(SSL *ssl);

@@ -253,6 +253,8 @@ test_client_free(TestClient *client)
 	g_free(client->address);
 	g_free(client->chain);
 	g_free(client->key);
+	g_free(client->pid);
+	g_free(client->pps);
 	g_free(client->user);
 	g_free(client->password);
 	g_free(client->realm);
@@ -287,16 +289,57 @@ test_client_set_login(TestClient *client, const char *user, const char *password
 	client->password = g_strdup(password);
 }
 
+void
+test_client_set_psk(TestClient *client, const char *pid, const char *pps)
+{
+	test_client_set_certificate(client, NULL, NULL);
+	g_free(client->pid);
+	g_free(client->pps);
+	client->pid = g_strdup(pid);
+	client->pps = g_strdup(pps);
+}
+
+static unsigned int
+client_use_psk(SSL *ssl, const char *hint, char *identity, unsigned int identity_max,
+    unsigned char *key, unsigned int key_max)
+{
+	const TestClient *client = SSL_get_app_data(ssl);
+	g_assert_cmpuint(strlen(client->pid), <, identity_max);
+	g_assert_cmpuint(strlen(client->pps), <=, key_max);
+	strcpy(identity, client->pid);
+	memcpy(key, client->pps, strlen(client->pps));
+	return (unsigned int)strlen(client->pps);
+}
+
+static void
+client_offer(TestClient *client)
+{
+	SSL_CTX *context = client->context;
+	if (client->old || client->version != 0 || client->pid != NULL) {
+		SSL_CTX_set_security_level(context, 0);
+		SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+		g_assert_cmpint(SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0"), ==, 1);
+	}
+	if (client->version != 0) {
+		SSL_CTX_set_min_proto_version(context, client->version);
+		SSL_CTX_set_max_proto_version(context, client->version);
+	}
+	if (client->pid != NULL) {
+		g_assert_cmpint(
+		    SSL_CTX_set_cipher_list(context, "PSK-AES128-CBC-SHA:@SECLEVEL=0"), ==, 1);
+		SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+		SSL_CTX_set_psk_client_callback(context, client_use_psk);
+	}
+	if (client->suites != NULL)
+		g_assert_cmpint(SSL_CTX_set_cipher_list(context, client->suites), ==, 1);
+}
+
 static void
 client_make_context(TestClient *client)
 {
 	client->context = SSL_CTX_new(TLS_client_method());
 	g_assert_nonnull(client->context);
-	if (client->old) {
-		SSL_CTX_set_security_level(client->context, 0);
-		SSL_CTX_set_min_proto_version(client->context, TLS1_VERSION);
-		g_assert_cmpint(SSL_CTX_set_cipher_list(client->context, "ALL:@SECLEVEL=0"), ==, 1);
-	}
+	client_offer(client);
 	if (client->chain != NULL) {
 		g_assert_cmpint(
 		    SSL_CTX_use_certificate_chain_file(client->context, client->chain), ==, 1);
@@ -310,13 +353,17 @@ static void
 client_keep_peer(TestClient *client)
 {
 	X509 *x509 = SSL_get0_peer_certificate(client->ssl);
+	g_clear_pointer(&client->peer, g_free);
+	g_clear_pointer(&client->peer_pem, g_free);
+	client->peer_chain = 0;
+	if (x509 == NULL)
+		return;
 	char *issuer = X509_NAME_oneline(X509_get_issuer_name(x509), NULL, 0);
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *data = NULL;
 	g_assert_cmpint(PEM_write_bio_X509(bio, x509), ==, 1);
 	long length = BIO_get_mem_data(bio, &data);
-	g_free(client->peer);
-	g_free(client->peer_pem);
+	client->peer_chain = (guint)sk_X509_num(SSL_get_peer_cert_chain(client->ssl));
 	client->peer = g_strdup(issuer);
 	client->peer_pem = g_strndup(data, (gsize)length);
 	BIO_free(bio);
@@ -343,6 +390,7 @@ test_client_connect(TestClient *client)
 	if (client->context == NULL)
 		client_make_context(client);
 	client->ssl = SSL_new(client->context);
+	SSL_set_app_data(client->ssl, client);
 	SSL_set_fd(client->ssl, client->fd);
 	ERR_clear_error();
 	if (SSL_connect(client->ssl) != 1) {

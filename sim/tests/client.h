@@ -37,6 +37,9 @@ typedef struct {
 	guint16 port;
 	char *chain, *key; /* files; NULL: no client certificate */
 	gboolean old; /* offer TLS 1.0 */
+	int version; /* offer only this, such as TLS1_1_VERSION; 0: no choice */
+	const char *suites; /* offer only these; NULL: no choice */
+	char *pid, *pps; /* offer TLS-PSK only; NULL: none */
 	char *user, *password;
 	char *realm, *nonce, *qop;
 	guint count; /* nc */
@@ -44,8 +47,9 @@ typedef struct {
 	SSL_CTX *context;
 	SSL *ssl;
 	char *refused; /* why the handshake failed, or NULL */
-	char *peer; /* issuer of the server's certificate, after a handshake */
+	char *peer; /* issuer of the server's certificate, after a handshake; NULL: TLS-PSK */
 	char *peer_pem;
+	guint peer_chain; /* certificates that the server sent */
 } TestClient;
 
 typedef struct {
@@ -61,6 +65,8 @@ void test_client_free(TestClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestClient, test_client_free)
 void test_client_set_certificate(
     TestClient *client, TestSim *sim, const char *name); /* NULL: none; "": the good one */
+/* TLS-PSK instead of a certificate */
+void test_client_set_psk(TestClient *client, const char *pid, const char *pps);
 void test_client_set_login(TestClient *client, const char *user, const char *password);
 gboolean test_client_connect(TestClient *client); /* FALSE: refused: see client->refused */
 void test_client_wait(TestClient *client); /* connects, once the stack is back */

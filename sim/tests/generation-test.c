@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What differs between the generations of AMT, each against a running provost-sim */
+#include "sim/tests/client.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SETUP "AMT_SetupAndConfigurationService"
+#define ALL "3.2,6.2,8.1,9.5,11.8,12.0,15,16.1,19"
+#define PID "ABCD2345"
+#define PPS "0123ABCD4567EFGH89IJKLMN01OPQRST"
+
+static const char *const generation_names[] = { "3.2", "6.2", "8.1", "9.5", "11.8", "12.0", "15",
+	"16.1", "19" };
+#define GENERATIONS G_N_ELEMENTS(generation_names)
+
+/* One device of each generation, in this order */
+static TestSim *
+generation_test_start(const char *state)
+{
+	const char *const arguments[] = { "--devices", "9", "--personality", ALL, "--state", state,
+		NULL };
+	return test_sim_start(arguments);
+}
+
+static char *
+generation_test_name(guint index)
+{
+	return g_strdup_printf("pc-%04u", index + 1);
+}
+
+/* Where the client refuses, its alert may still be on its way */
+static void
+generation_test_wait_refusal(TestSim *sim, const char *device, const char *reason)
+{
+	for (guint try = 0; try < 500; try++) {
+		g_autoptr(JsonNode) dump = test_sim_dump(sim, device);
+		if (g_strcmp0(test_dump_string(dump, "last-tls-refusal"), reason) == 0)
+			return;
+		g_usleep(20000); /* polls for an event: the alert arrives */
+	}
+	g_error("%s has not refused with %s", device, reason);
+}
+
+/* TLS: amt/01 section 4 */
+
+static void
+generation_test_versions(void)
+{
+	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION,
+		TLS1_3_VERSION };
+	static const char *const accepted[GENERATIONS] = { "1000", "1100", "1100", "1100", "1100",
+		"0110", "0110", "0010", "0011" };
+	TestSim *sim = generation_test_start("in");
+	for (guint i = 0; i < GENERATIONS; i++) {
+		for (guint j = 0; j < G_N_ELEMENTS(versions); j++) {
+			g_test_message("%s, version %u", generation_names[i], j);
+			g_autoptr(TestClient) client = test_client_new(sim, i);
+			client->version = versions[j];
+			g_assert_cmpint(test_client_connect(client), ==, accepted[i][j] == '1');
+			if (accepted[i][j] == '1')
+				continue;
+			g_autofree char *name = generation_test_name(i);
+			generation_test_wait_refusal(sim, name, "version-or-cipher");
+		}
+	}
+	test_sim_stop(sim);
+}
+
+/* TLS-PSK: amt/02 */
+
+static TestSim *
+generation_test_start_psk(const char *personality, const char *set)
+{
+	const char *const arguments[] = { "--personality", personality, "--set", "pid=" PID,
+		"--set", "pps=" PPS, "--set", set, NULL };
+	return test_sim_start(arguments);
+}
+
+static void
+generation_test_psk_expect(TestSim *sim, const char *pid, const char *pps, const char *reason)
+{
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	if (pid != NULL)
+		test_client_set_psk(client, pid, pps);
+	else
+		client->old = TRUE;
+	g_assert_cmpint(test_client_connect(client), ==, reason == NULL);
+	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+	g_assert_cmpstr(test_dump_string(dump, "last-tls-refusal"), ==, reason);
+	g_assert_cmpstr(test_dump_string(dump, "state"), ==, "in");
+}
+
+static void
+generation_test_psk_refusals(void)
+{
+	TestSim *sim = generation_test_start_psk("8.1", "psk-setup=only");
+	generation_test_psk_expect(sim, PID, PPS, NULL);
+	generation_test_psk_expect(sim, "ABCD2346", PPS, "psk-unknown-pid");
+	generation_test_psk_expect(sim, "ABCD-2345", PPS, "psk-unknown-pid");
+	generation_test_psk_expect(sim, PID, "0123ABCD4567EFGH89IJKLMN01OPQRSU", "psk-wrong-pps");
+	generation_test_psk_expect(sim, NULL, NULL, "psk-not-offered");
+	test_sim_stop(sim);
+}
+
+/* Both kinds, and the other reading of what identity and key are */
+static void
+generation_test_psk_switches(void)
+{
+	TestSim *sim = generation_test_start_psk("6.2", "psk-setup=both");
+	generation_test_psk_expect(sim, NULL, NULL, NULL);
+	generation_test_psk_expect(sim, PID, PPS, NULL);
+	test_sim_stop(sim);
+	sim = generation_test_start_psk("6.2", "psk-identity=dashed");
+	generation_test_psk_expect(sim, "ABCD-2345", PPS, NULL);
+	generation_test_psk_expect(sim, PID, PPS, "psk-unknown-pid");
+	test_sim_stop(sim);
+	sim = generation_test_start_psk("6.2", "psk-key=dashed");
+	generation_test_psk_expect(sim, PID, "0123-ABCD-4567-EFGH-89IJ-KLMN-01OP-QRST", NULL);
+	generation_test_psk_expect(sim, PID, PPS, "psk-wrong-pps");
+	test_sim_stop(sim);
+}
+
+/* A login over TLS-PSK, CommitChanges, and the certificate afterwards */
+static void
+generation_test_psk_setup(void)
+{
+	static const char *const names[] = { "3.2", "6.2", "8.1", "9.5" };
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+		TestSim *sim = generation_test_start_psk(names[i], "commit-checks=false");
+		g_autoptr(TestClient) client = test_client_new(sim, 0);
+		test_client_set_psk(client, PID, PPS);
+		g_assert_true(test_client_connect(client));
+		g_assert_null(client->peer);
+		g_autofree char *get = test_envelope("AMT_GeneralSettings", "Get", NULL, NULL, "");
+		g_autoptr(TestAnswer) challenge = test_client_post(client, get);
+		g_assert_cmpuint(challenge->status, ==, 401);
+		test_client_set_login(client, "admin", "admin");
+		test_put(client, "AMT_TLSSettingData", "InstanceID",
+		    "Intel(r) AMT 802.3 TLS Settings",
+		    "<r:AcceptNonSecureConnections>true</"
+		    "r:AcceptNonSecureConnections><r:Enabled>true</r:Enabled>"
+		    "<r:InstanceID>Intel(r) AMT 802.3 TLS Settings</r:InstanceID>"
+		    "<r:MutualAuthentication>false</r:MutualAuthentication>");
+		g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
+		g_autoptr(TestClient) after = test_client_new(sim, 0);
+		after->old = TRUE;
+		for (guint try = 0; !test_client_connect(after); try++) {
+			g_assert_cmpuint(try, <, 500);
+			g_usleep(20000); /* polls for an event: the stack comes back */
+		}
+		g_assert_nonnull(after->peer);
+		test_client_close(client);
+		g_assert_false(test_client_connect(client)); /* set-up is over */
+		test_sim_stop(sim);
+	}
+}
+
+static GByteArray *
+generation_test_hello(TestSim *sim)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	g_assert_cmpint(bind(fd, (struct sockaddr *)&address, size), ==, 0);
+	g_assert_cmpint(listen(fd, 1), ==, 0);
+	g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &size), ==, 0);
+	g_autofree char *to = g_strdup_printf("127.0.0.1:%u", ntohs(address.sin_port));
+	g_assert_cmpint(test_sim_command(sim, NULL, "hello", "pc-0001", "--to", to, NULL), ==, 0);
+	int peer = accept(fd, NULL, NULL);
+	GByteArray *packet = g_byte_array_new();
+	guint8 bytes[256];
+	ssize_t got = 0;
+	while ((got = recv(peer, bytes, sizeof bytes, 0)) > 0)
+		g_byte_array_append(packet, bytes, (guint)got);
+	close(peer);
+	close(fd);
+	return packet;
+}
+
+static void
+generation_test_psk_hello(void)
+{
+	TestSim *sim = generation_test_start_psk("9.5", "admin-password=Chang3d!pass");
+	g_autoptr(GByteArray) packet = generation_test_hello(sim);
+	g_assert_cmpuint(packet->len, ==, 32); /* amt/02, version 2 */
+	g_assert_cmpmem(packet->data, 8, "\1\0\2\0\0\0\0\0", 8);
+	g_assert_cmpmem(packet->data + 24, 8, PID, 8);
+	/* without its secret it is a device for a provisioning certificate */
+	g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001", "pps=", NULL), ==, 0);
+	g_autoptr(GByteArray) other = generation_test_hello(sim);
+	g_assert_cmpuint(other->data[2], ==, 3);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "pps=0123-ABCD", NULL), !=, 0);
+	test_sim_stop(sim);
+}
+
+/* SetTLSPSK gives the secrets of the next set-up; a partial unprovisioning keeps them, a full one does not */
+static void
+generation_test_set_psk(void)
+{
+	const char *const arguments[] = { "--personality", "6.2", "--state", "post", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	client->port = 16992;
+	test_client_set_login(client, "admin", "admin");
+	g_assert_cmpuint(test_invoke(client, SETUP, "SetTLSPSK",
+			     "<r:PID>abcd2345</r:PID><r:PPS>" PPS "</r:PPS>", NULL),
+	    ==, 42);
+	g_assert_cmpuint(test_invoke(client, SETUP, "SetTLSPSK",
+			     "<r:PID>" PID "</r:PID><r:PPS>0123</r:PPS>", NULL),
+	    ==, 43);
+	g_assert_cmpuint(test_invoke(client, SETUP, "SetTLSPSK",
+			     "<r:PID>" PID "</r:PID><r:PPS>" PPS "</r:PPS>", NULL),
+	    ==, 0);
+	g_assert_cmpuint(test_invoke(client, SETUP, "PartialUnprovision", "", NULL), ==, 0);
+	g_assert_cmpint(test_sim_command(sim, NULL, "start", "pc-0001", NULL), ==, 0);
+	g_autoptr(TestClient) psk = test_client_new(sim, 0);
+	test_client_set_psk(psk, PID, PPS);
+	for (guint try = 0; !test_client_connect(psk); try++) {
+		g_assert_cmpuint(try, <, 500);
+		g_usleep(20000); /* polls for an event: the stack comes back */
+	}
+	test_sim_stop(sim);
+
+	const char *const modern[] = { "--personality", "16.1", "--state", "post", NULL };
+	sim = test_sim_start(modern);
+	g_autoptr(TestClient) without = test_client_new(sim, 0);
+	test_client_set_login(without, "admin", "admin");
+	g_autofree char *input = test_input(SETUP, "SetTLSPSK", "");
+	g_autofree char *envelope = test_envelope(SETUP, "SetTLSPSK", NULL, NULL, input);
+	g_autofree char *fault = test_fault(without, envelope);
+	g_assert_cmpstr(fault, ==, "ActionNotSupported");
+	g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001", "pid=" PID, NULL), !=, 0);
+	test_sim_stop(sim);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/sim/generations/tls-versions", generation_test_versions);
+	g_test_add_func("/sim/psk/refusals", generation_test_psk_refusals);
+	g_test_add_func("/sim/psk/switches", generation_test_psk_switches);
+	g_test_add_func("/sim/psk/set-up", generation_test_psk_setup);
+	g_test_add_func("/sim/psk/hello", generation_test_psk_hello);
+	g_test_add_func("/sim/psk/set", generation_test_set_psk);
+	test_pki_make();
+	int status = g_test_run();
+	test_pki_remove();
+	return status;
+}
