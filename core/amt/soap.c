@@ -12,7 +12,7 @@
 #define SOAP_MAX_DEPTH 32
 #define SOAP_MAX_ELEMENTS 20000
 #define SOAP_MAX_TAG 8192 /* bytes; the longest of firmware, an envelope's, has 1 KiB */
-#define SOAP_MAX_REASON 200 /* bytes of a fault's text that reach an error text */
+#define SOAP_MAX_REASON 200 /* bytes of a fault's text, or of the parser's, that reach an error text */
 
 #define SOAP_NS "http://www.w3.org/2003/05/soap-envelope"
 #define SOAP_NS_ADDRESSING "http://schemas.xmlsoap.org/ws/2004/08/addressing"
@@ -578,6 +578,19 @@ soap_read_instance(const xmlNode *node, const char *class_name)
 	return instance;
 }
 
+/* makes valid UTF-8 what an error text can quote: one line, not too long */
+static void
+soap_shorten(char *text)
+{
+	for (char *at = text; *at != '\0'; at++)
+		if ((guchar)*at < 0x20 || *at == 0x7f)
+			*at = ' ';
+	char *end = text;
+	while (*end != '\0' && g_utf8_next_char(end) - text <= SOAP_MAX_REASON)
+		end = g_utf8_next_char(end);
+	*end = '\0';
+}
+
 static void
 soap_read_fault(PvSoapReply *reply, const xmlNode *fault)
 {
@@ -600,13 +613,7 @@ soap_read_fault(PvSoapReply *reply, const xmlNode *fault)
 	if (text == NULL)
 		return;
 	reply->reason = soap_dup_token(text);
-	for (char *at = reply->reason; *at != '\0'; at++)
-		if ((guchar)*at < 0x20 || *at == 0x7f)
-			*at = ' ';
-	char *end = reply->reason;
-	while (*end != '\0' && g_utf8_next_char(end) - reply->reason <= SOAP_MAX_REASON)
-		end = g_utf8_next_char(end);
-	*end = '\0';
+	soap_shorten(reply->reason);
 }
 
 static void
@@ -656,8 +663,9 @@ soap_set_parse_error(PvSoapParser *parser, GError **error)
 	g_autofree char *message =
 	    g_strdup(last != NULL && last->message != NULL ? last->message : "no document");
 	g_autofree char *valid = g_utf8_make_valid(g_strstrip(message), -1);
+	soap_shorten(valid);
 	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-	    "read answer: no well-formed XML: line %d: %.200s", last != NULL ? last->line : 0,
+	    "read answer: no well-formed XML: line %d: %s", last != NULL ? last->line : 0,
 	    valid);
 }
 
