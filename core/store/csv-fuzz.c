@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/store/csv.h"
 
-#include <string.h>
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize length);
+#include <string.h>
 
 /* What was read, written and read again is the same. */
 static void
