@@ -24,6 +24,8 @@ typedef struct {
 	const char *peer_name;       /* DNS name that a verified certificate must carry */
 	gboolean allow_unverified;   /* set-up: a certificate that does not verify is accepted, and pinned by the caller */
 	const char *pin;             /* hex SHA-256 that an unverified certificate must have; NULL: any */
+	const char *psk_identity;    /* set-up by pre-shared key (RFC 4279): PID; NULL: by certificate. LEGACY only */
+	PvSecret *psk;               /* the key; a certificate is then taken only if @trust verifies it, and never without */
 	guint connect_msec;          /* 0: 10000 */
 	guint request_msec;          /* 0: 60000 */
 	PvCredentialNext next;       /* NULL: never log in */

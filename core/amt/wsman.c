@@ -62,6 +62,8 @@ pv_wsman_new(const PvWsmanOptions *options, GCancellable *cancellable)
 		.peer_name = options->peer_name,
 		.allow_unverified = options->allow_unverified,
 		.pin = options->pin,
+		.psk_identity = options->psk_identity,
+		.psk = options->psk,
 		.connect_msec = options->connect_msec,
 		.request_msec = options->request_msec };
 	PvWsman *wsman = g_new0(PvWsman, 1);

@@ -169,6 +169,37 @@ http_set_identity(SSL_CTX *context, PvIdentity *identity)
 	return TRUE;
 }
 
+/* RFC 4279. The key's bytes are the PPS as it is written, 32 ASCII characters: "The PID and PPS are made up of ASCII
+ * codes" (Intel AMT SDK, "PID-PPS Checksum"). */
+static unsigned int
+http_give_psk(SSL *ssl, const char *hint, char *identity, unsigned int identity_bytes,
+    unsigned char *key, unsigned int key_bytes)
+{
+	PvHttp *http = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), http_get_index());
+	gsize length = 0;
+	const char *bytes = pv_secret_peek(http->options.psk, &length);
+	if (length > key_bytes ||
+	    g_strlcpy(identity, http->options.psk_identity, identity_bytes) >= identity_bytes)
+		return 0;
+	memcpy(key, bytes, length);
+	g_free(http->fingerprint);
+	http->fingerprint = g_strconcat("psk:", http->options.psk_identity, NULL);
+	http->verified = FALSE;
+	return (unsigned int)length;
+}
+
+/* Suites without a certificate, or after them the usual ones, for a device that may have been given one meanwhile.
+ * eNULL is in kPSK too. In TLS 1.3, which firmware with PSK does not know, the key would go by other rules. */
+static gboolean
+http_set_psk(PvHttp *http, SSL_CTX *context)
+{
+	const char *suites = http->options.trust != NULL ? "kPSK:ALL:!eNULL:!aNULL:@SECLEVEL=0"
+							 : "kPSK:!eNULL:@SECLEVEL=0";
+	SSL_CTX_set_psk_client_callback(context, http_give_psk);
+	return SSL_CTX_set_cipher_list(context, suites) == 1 &&
+	       (http->only_tls10 || SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) == 1);
+}
+
 static void
 http_set_policy(const PvHttp *http, SSL_CTX *context)
 {
@@ -196,6 +227,12 @@ http_prepare_tls(CURL *easy, void *tls, void *data)
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(context, http_verify_peer, http);
 	http_set_policy(http, context);
+	if (http->options.psk != NULL && !http_set_psk(http, context)) {
+		ERR_clear_error();
+		g_set_error(&http->refusal, PV_ERROR, PV_ERROR_UNSUPPORTED,
+		    "this host's OpenSSL has no cipher suites with pre-shared keys");
+		return CURLE_SSL_CIPHER;
+	}
 	if (http->options.identity == NULL || http_set_identity(context, http->options.identity))
 		return CURLE_OK;
 	g_autofree char *text = pv_tls_dup_openssl_error();
@@ -281,6 +318,9 @@ pv_http_new(const PvHttpOptions *options, GCancellable *cancellable)
 	http->options.address = g_strdup(options->address);
 	http->options.peer_name = g_strdup(options->peer_name);
 	http->options.pin = g_strdup(options->pin);
+	http->options.psk_identity = g_strdup(options->psk_identity);
+	if (options->psk != NULL)
+		pv_secret_ref(options->psk);
 	if (options->identity != NULL)
 		pv_identity_ref(options->identity);
 	if (options->trust != NULL)
@@ -334,6 +374,8 @@ pv_http_free(PvHttp *http)
 	g_free((char *)http->options.address);
 	g_free((char *)http->options.peer_name);
 	g_free((char *)http->options.pin);
+	g_free((char *)http->options.psk_identity);
+	pv_secret_unref(http->options.psk);
 	pv_identity_unref(http->options.identity);
 	pv_trust_unref(http->options.trust);
 	if (http->wake.fd >= 0)
@@ -410,13 +452,27 @@ http_is_certificate_alert(int alert)
 	}
 }
 
+/* what a wrong key looks like: its first record cannot be read (RFC 5246, 7.2.2; RFC 4279, 2) */
+static gboolean
+http_is_key_alert(int alert)
+{
+	return alert == SSL_AD_BAD_RECORD_MAC || alert == SSL_AD_DECRYPTION_FAILED ||
+	       alert == SSL_AD_DECRYPT_ERROR || alert == SSL_AD_UNKNOWN_PSK_IDENTITY;
+}
+
 static HttpFailure
 http_explain_alert(const PvHttp *http)
 {
 	const char *name = SSL_alert_desc_string_long(http->alert);
 	gboolean modern = http->options.policy == PV_TLS_MODERN;
 	HttpFailure failure = { .code = PV_ERROR_UNREACHABLE };
-	if (http_is_certificate_alert(http->alert)) {
+	if (http->options.psk != NULL && http_is_key_alert(http->alert)) {
+		failure.code = PV_ERROR_AUTH;
+		failure.text =
+		    g_strdup_printf("the device refused the pre-shared key of PID %s: %s: it has "
+				    "another PID, or its PPS is not the one that is stored",
+			http->options.psk_identity, name);
+	} else if (http_is_certificate_alert(http->alert)) {
 		failure.code = PV_ERROR_AUTH;
 		failure.text =
 		    g_strdup_printf(http->options.identity != NULL
@@ -428,7 +484,10 @@ http_explain_alert(const PvHttp *http)
 		   http->alert == SSL_AD_HANDSHAKE_FAILURE) {
 		failure.code = PV_ERROR_UNSUPPORTED;
 		failure.text = g_strdup_printf("the device broke off the TLS handshake: %s%s", name,
-		    modern ? " (the TLS policy of the device is modern: TLS 1.2 and up)" : "");
+		    modern ? " (the TLS policy of the device is modern: TLS 1.2 and up)"
+		    : http->options.psk != NULL
+			? " (it was offered a pre-shared key; has it PID and PPS?)"
+			: "");
 	} else {
 		failure.text = g_strdup_printf("the device broke off TLS: %s", name);
 	}

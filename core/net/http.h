@@ -20,6 +20,8 @@ typedef struct {
 	const char *peer_name;
 	gboolean allow_unverified;
 	const char *pin;
+	const char *psk_identity; /* as in PvWsmanOptions */
+	PvSecret *psk;
 	guint connect_msec; /* 0: 10000; TCP and TLS */
 	guint request_msec; /* 0: 60000; from the first byte sent to the last received */
 	guint reply_msec;   /* 0: 20000; from the first byte received to the last: a peer that trickles */
@@ -64,7 +66,8 @@ gboolean pv_http_request(PvHttp *http, const char *path, const char *authorizati
 /* Closes the connection and forgets the peer. */
 void pv_http_close(PvHttp *http);
 
-const char *pv_http_get_fingerprint(PvHttp *http); /* of the peer's certificate; NULL: none seen. Lent */
+/* of the peer's certificate, or "psk:IDENTITY" where a pre-shared key took its place; NULL: none seen. Lent */
+const char *pv_http_get_fingerprint(PvHttp *http);
 gboolean pv_http_is_verified(PvHttp *http);
 
 G_END_DECLS

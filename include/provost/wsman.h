@@ -94,7 +94,8 @@ typedef struct PvWsman PvWsman;
  */
 gboolean pv_wsman_connect(PvWsman *wsman, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* After a connection: lower case hex SHA-256 of the device's certificate; NULL: no TLS. Lent. */
+/* After a connection: lower case hex SHA-256 of the device's certificate, or "psk:PID" where a pre-shared key took the
+ * place of certificates; NULL: no TLS. Lent. */
 const char *pv_wsman_get_fingerprint(PvWsman *wsman);
 /* Whether that certificate was verified by the site's CA and the device's name, and not merely pinned. */
 gboolean pv_wsman_is_verified(PvWsman *wsman);
