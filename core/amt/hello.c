@@ -108,8 +108,10 @@ pv_hello_parse(const guint8 *data, gsize length_bytes, GError **error)
 		return NULL;
 	}
 	if (version != 2 && version != 3) {
+		/* the first AMT's layout is in no document */
 		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-		    "read hello: version %u is not known; 2 and 3 are", version);
+		    "read hello: version %u is not known; 2 (PID) and 3 (certificate) are%s", version,
+		    version == 1 ? "; firmware that sends 1 has to be updated" : "");
 		return NULL;
 	}
 	g_autoptr(PvHello) hello = g_new0(PvHello, 1);

@@ -2,6 +2,7 @@
 #include "core/engine/job-private.h"
 
 #include "core/amt/provcert.h"
+#include "core/amt/psk.h"
 
 PvJob *
 pv_job_new(PvSite *site, const PvDeviceRow *row, GHashTable *facts, GCancellable *cancellable)
@@ -406,6 +407,57 @@ job_choose_identity(PvJob *job, GError **error)
 	return pv_provisioning_choose(job->site->identities, suffix, hashes, 0, error);
 }
 
+/* Firmware lost PSK with AMT 11 (Intel AMT SDK, "Setup Mode Hello Messages"), and its suites are none that the modern
+ * policy allows: no forward secrecy, and what old firmware has of ciphers and TLS versions. */
+static gboolean
+job_check_psk(PvJob *job, const PvGroup *group, GError **error)
+{
+	const char *name = pv_device_get_name(job->device);
+	const char *version = pv_job_get_fact(job, "amt.version");
+	if (version != NULL && g_ascii_strtoull(version, NULL, 10) >= 11) {
+		g_set_error(error, PV_ERROR, PV_ERROR_UNSUPPORTED,
+		    "device %s: AMT %s knows no set-up by pre-shared key: give the stage tls the "
+		    "mode \"pki\"",
+		    name, version);
+		return FALSE;
+	}
+	if (group != NULL && group->tls == PV_TLS_LEGACY)
+		return TRUE;
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+	    "device %s: set-up by pre-shared key needs the TLS policy \"legacy\": put the device into a "
+	    "group of %s that has it",
+	    name, job->site->file);
+	return FALSE;
+}
+
+/* The PID that the device said hello with, and the PPS that goes with it. Both are given to @options and owned by the
+ * caller. */
+static gboolean
+job_choose_psk(PvJob *job, const PvGroup *group, char **pid, PvSecret **pps, GError **error)
+{
+	const char *known = pv_job_get_fact(job, "hello.pid");
+	if (!job_check_psk(job, group, error))
+		return FALSE;
+	if (known == NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "device %s: its PID is not known: wait for its hello, or name it with \"provost psk "
+		    "add PID --device %s\"",
+		    pv_device_get_name(job->device), pv_device_get_name(job->device));
+		return FALSE;
+	}
+	g_autofree char *name = pv_psk_dup_secret_name(known);
+	if (!pv_db_has_secret(job->site->db, "", name, "current")) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "device %s: the PPS of its PID %s is not in the store: give it with \"provost psk "
+		    "add %s\"",
+		    pv_device_get_name(job->device), known, known);
+		return FALSE;
+	}
+	*pps = pv_db_dup_secret(job->site->db, "", name, "current", error);
+	*pid = g_strdup(known);
+	return *pps != NULL;
+}
+
 static PvWsman *
 job_new_session(PvJob *job, GError **error)
 {
@@ -423,22 +475,31 @@ job_new_session(PvJob *job, GError **error)
 				   ? pv_site_find_group(job->site, pv_device_get_group(job->device))
 				   : NULL;
 	gboolean operational = job_is_operational(job);
+	gboolean psk = !operational && g_strcmp0(pv_job_get_fact(job, "tls.mode"), "psk") == 0;
 	g_autoptr(PvIdentity) identity = NULL;
-	if (!operational) {
+	g_autofree char *pid = NULL;
+	g_autoptr(PvSecret) pps = NULL;
+	if (psk && !job_choose_psk(job, group, &pid, &pps, error))
+		return NULL;
+	if (!operational && !psk) {
 		identity = job_choose_identity(job, error);
 		if (identity == NULL)
 			return NULL;
 	}
+	/* with a commit under way the device may have left the key for its certificate already */
+	gboolean key_only = psk && pv_job_get_fact(job, "commit.sent") == NULL;
 	const PvWsmanOptions options = {
 		.address = address,
 		.port = job->site->device_port,
 		.tls = TRUE,
 		.policy = group != NULL ? group->tls : PV_TLS_MODERN,
 		.identity = identity,
-		.trust = job->site->trust,
+		.trust = key_only ? NULL : job->site->trust,
 		.peer_name = fqdn,
-		.allow_unverified = !operational,
+		.allow_unverified = !operational && !psk,
 		.pin = pv_job_get_fact(job, "tls.fingerprint"),
+		.psk_identity = pid,
+		.psk = pps,
 		.connect_msec = job->site->connect_msec,
 		.request_msec = job->site->request_msec,
 		.next = pv_job_next_login,

@@ -62,7 +62,7 @@ static const PvParam site_params[] = {
 /* clang-format on */
 
 /* facts that the engine, the import or the hello listener makes before the first stage */
-const char *const pv_site_facts[] = { "hello.hashes", "amt.version", "amt.state",
+const char *const pv_site_facts[] = { "hello.hashes", "hello.pid", "amt.version", "amt.state",
 	"otp.expected", NULL };
 static const char *const site_other_members[] = { "store", "directory", "ca", "variables", NULL };
 static const char *const type_member[] = { "type", NULL };

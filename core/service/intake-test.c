@@ -7,6 +7,7 @@
 
 #define UUID "4c4c4544-0042-3010-8051-b4c04f4e3332"
 #define SOURCE "127.0.0.7"
+#define PID "0000037M"
 
 /* A store with one device "pc1", and a site of nothing but that store and one empty pipeline. */
 typedef struct {
@@ -51,7 +52,7 @@ fixture_tear_down(Fixture *fixture, gconstpointer data)
 static PvIntakeOutcome
 say_hello(Fixture *fixture, const char *uuid, guint version, const char *source)
 {
-	PvHello hello = { .version = version, .retry = 1 };
+	PvHello hello = { .version = version, .retry = 1, .pid = PID };
 	g_strlcpy(hello.uuid, uuid, sizeof hello.uuid);
 	PvRootHash hash = { .type = 2, .length = 32 };
 	memset(hash.hash, 0xab, 32);
@@ -242,6 +243,65 @@ test_refused(Fixture *fixture, gconstpointer data)
 	g_assert_cmpuint(count_jobs(fixture), ==, 0);
 }
 
+/* a pipeline of nothing but the stage "tls", which plugins/tls has this parameter of */
+static void
+use_mode(Fixture *fixture, PvPipelineStage *entry, const char *mode)
+{
+	static const PvParam params[] = { { "mode", PV_PARAM_STRING, NULL, "mode" }, { NULL } };
+	static const PvStage stage = { .type = "tls" };
+	g_autofree char *text = g_strdup_printf("{ \"mode\": \"%s\" }", mode);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvJson) json = pv_json_parse("pipeline", text, -1, &error);
+	g_assert_no_error(error);
+	entry->stage = &stage;
+	entry->values = pv_values_parse(json, "$", params, NULL, &error);
+	g_assert_no_error(error);
+	g_ptr_array_add(fixture->pipeline.stages, entry);
+}
+
+static const char *
+find_fact(GHashTable *facts, const char *name)
+{
+	return g_hash_table_lookup(facts, name);
+}
+
+static void
+test_ways(Fixture *fixture, gconstpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) stages = g_ptr_array_new();
+	PvPipelineStage psk = { 0 }, pki = { 0 };
+	fixture->pipeline.stages = stages;
+	use_mode(fixture, &psk, "psk");
+	/* the way fits, and nobody has said what the PPS is */
+	g_assert_cmpint(say_hello(fixture, UUID, 2, SOURCE), ==, PV_INTAKE_REFUSED);
+	g_assert_cmpuint(count_audits(fixture, "hello-psk", UUID), ==, 1);
+	/* a device with certificates */
+	g_assert_cmpint(say_hello(fixture, UUID, 3, SOURCE), ==, PV_INTAKE_REFUSED);
+	g_assert_cmpuint(count_audits(fixture, "hello-pki", UUID), ==, 1);
+	g_assert_cmpuint(count_jobs(fixture), ==, 0);
+
+	g_autoptr(PvSecret) pps = pv_secret_new("NKLDG5DCRRNQE9YZZIJL7LFLVJED69XJ", -1);
+	g_assert_true(pv_db_put_secret(fixture->site->db, "", "psk." PID, "current", pps, &error));
+	g_assert_cmpint(say_hello(fixture, UUID, 2, SOURCE), ==, PV_INTAKE_QUEUED);
+	g_autoptr(GHashTable) facts = pv_db_get_facts(fixture->site->db, UUID, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(find_fact(facts, "hello.pid"), ==, PID);
+	g_assert_null(find_fact(facts, "hello.hashes"));
+	end_job(fixture, "failed", "unreachable", 1);
+
+	/* a pipeline for both, and the device comes the other way */
+	use_mode(fixture, &pki, "pki");
+	g_assert_cmpint(say_hello(fixture, UUID, 3, SOURCE), ==, PV_INTAKE_QUEUED);
+	g_autoptr(GHashTable) later = pv_db_get_facts(fixture->site->db, UUID, &error);
+	g_assert_no_error(error);
+	g_assert_null(find_fact(later, "hello.pid"));
+	g_assert_nonnull(find_fact(later, "hello.hashes"));
+	pv_values_unref(psk.values);
+	pv_values_unref(pki.values);
+	fixture->pipeline.stages = NULL;
+}
+
 /* a group that was taken out of the site */
 static void
 test_no_group(Fixture *fixture, gconstpointer data)
@@ -282,6 +342,7 @@ main(int argc, char **argv)
 	add("/service/intake/hello-from-provisioned", test_provisioned);
 	add("/service/intake/hello-from-committed", test_committed);
 	add("/service/intake/refused", test_refused);
+	add("/service/intake/ways", test_ways);
 	add("/service/intake/no-group", test_no_group);
 	return g_test_run();
 }

@@ -3,6 +3,7 @@
 
 #include "core/service/intake.h"
 
+#include "core/amt/psk.h"
 #include "core/service/limit.h"
 
 #define INTAKE_SLOTS 4096
@@ -123,8 +124,13 @@ intake_enqueue(PvSite *site, PvDeviceRow *row, const char *pipeline, const PvHel
     const char *source, GError **error)
 {
 	gint64 now_usec = g_get_real_time();
-	g_autofree char *hashes = pv_root_hashes_to_string(
-	    (const PvRootHash *)(gpointer)hello->hashes->data, hello->hashes->len);
+	/* one of the two, so that a device which comes another way than last time is not taken for what it was */
+	g_autofree char *hashes = hello->version == 2
+				      ? NULL
+				      : pv_root_hashes_to_string(
+					    (const PvRootHash *)(gpointer)hello->hashes->data,
+					    hello->hashes->len);
+	const char *pid = hello->version == 2 ? hello->pid : NULL;
 	g_autofree char *text = g_strdup_printf("hello from %s, try %u", source, hello->retry + 1);
 	g_free(row->address);
 	row->address = g_strdup(source);
@@ -140,6 +146,7 @@ intake_enqueue(PvSite *site, PvDeviceRow *row, const char *pipeline, const PvHel
 		    .uuid = row->uuid,
 		    .name = "hello.hashes",
 		    .value = hashes },
+		{ .kind = PV_WRITE_FACT, .uuid = row->uuid, .name = "hello.pid", .value = pid },
 		{ .kind = PV_WRITE_FACT, .uuid = row->uuid, .name = "amt.state", .value = "setup" },
 		{ .kind = PV_WRITE_STATUS,
 		    .uuid = row->uuid,
@@ -162,6 +169,55 @@ intake_find_pipeline(const PvSite *site, const char *group, GError **error)
 	return settings != NULL ? settings->pipeline : site->default_pipeline;
 }
 
+/* Whether a stage "tls" of the pipeline has the mode; *any: whether there is such a stage at all. */
+static gboolean
+intake_has_mode(const PvPipeline *pipeline, const char *mode, gboolean *any)
+{
+	gboolean found = FALSE;
+	*any = FALSE;
+	for (guint i = 0; pipeline->stages != NULL && i < pipeline->stages->len; i++) {
+		const PvPipelineStage *entry = pipeline->stages->pdata[i];
+		if (!g_str_equal(entry->stage->type, "tls"))
+			continue;
+		*any = TRUE;
+		found = found || g_str_equal(pv_values_get_string(entry->values, "mode"), mode);
+	}
+	return found;
+}
+
+/* Whether the way by which the device waits to be set up is that of its pipeline, and for a pre-shared key, whether
+ * it is known here. Else it says what to do about it; a job could only fail. */
+static gboolean
+intake_check_way(PvIntake *intake, const PvHello *hello, const char *source, const char *name)
+{
+	const PvPipeline *pipeline = g_hash_table_lookup(intake->site->pipelines, name);
+	gboolean psk = hello->version == 2, any = FALSE;
+	gboolean fits = intake_has_mode(pipeline, psk ? "psk" : "pki", &any);
+	g_autofree char *text = NULL;
+	if (psk && !fits)
+		text = g_strdup_printf(
+		    "the device waits to be set up by pre-shared key (PID %s), which pipeline \"%s\" "
+		    "does not do: put it into a group whose pipeline has { \"stage\": \"tls\", "
+		    "\"mode\": \"psk\" }, or set it up with a certificate",
+		    hello->pid, name);
+	else if (!psk && any && !fits)
+		text = g_strdup_printf(
+		    "the device waits to be set up by certificate, and pipeline \"%s\" does it by "
+		    "pre-shared key only: put it into a group whose stage tls has the mode \"pki\", or "
+		    "give it PID and PPS",
+		    name);
+	else if (psk) {
+		g_autofree char *secret = pv_psk_dup_secret_name(hello->pid);
+		if (!pv_db_has_secret(intake->site->db, "", secret, "current"))
+			text = g_strdup_printf(
+			    "the PPS of its PID %s is not known: give it with \"provost psk add %s\"",
+			    hello->pid, hello->pid);
+	}
+	if (text != NULL)
+		intake_audit(intake, psk ? "hello-psk" : "hello-pki", hello->uuid, source, text);
+	return text == NULL;
+}
+
 static PvIntakeOutcome
 intake_begin(PvIntake *intake, PvDeviceRow *row, const PvHello *hello, const char *source)
 {
@@ -169,6 +225,8 @@ intake_begin(PvIntake *intake, PvDeviceRow *row, const PvHello *hello, const cha
 	const char *pipeline = intake_find_pipeline(intake->site, row->group, &error);
 	if (pipeline == NULL)
 		return intake_fail(intake, row->uuid, error);
+	if (!intake_check_way(intake, hello, source, pipeline))
+		return PV_INTAKE_REFUSED;
 	if (!intake_enqueue(intake->site, row, pipeline, hello, source, &error))
 		return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS)
 			   ? PV_INTAKE_BUSY
@@ -197,11 +255,6 @@ pv_intake_hello(PvIntake *intake, const PvHello *hello, const char *source)
 		intake_audit(intake, "hello-unknown", hello->uuid, source,
 		    "unknown device; import or add it to have it provisioned");
 		return PV_INTAKE_UNKNOWN;
-	}
-	if (hello->version != 3) {
-		intake_audit(intake, "hello-psk", hello->uuid, source,
-		    "pre-shared keys are not supported; set the device up with a certificate");
-		return PV_INTAKE_REFUSED;
 	}
 	if (outcome != PV_INTAKE_QUEUED)
 		return outcome;

@@ -15,7 +15,7 @@ typedef enum {
 	PV_INTAKE_UNKNOWN,      /* nobody has made it known; nothing is done for it */
 	PV_INTAKE_PROVISIONED,  /* it should not say hello at all: a security event */
 	PV_INTAKE_HELD,         /* its last job was refused the login a short time ago */
-	PV_INTAKE_REFUSED,      /* shared UUID, or PSK, which firmware dropped and this program never had */
+	PV_INTAKE_REFUSED,      /* shared UUID; or a way of set-up that its pipeline does not have, or an unknown PID */
 	PV_INTAKE_FAILED,       /* store or configuration; it was logged */
 } PvIntakeOutcome;
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Dials the device and takes down whom it met. In set-up a device proves no more than that it
- * owns its mostly self-signed certificate, so the fingerprint is what the rest of the job holds
- * on to. */
+/* Dials the device and takes down whom it met. In set-up by certificate a device proves no more
+ * than that it owns its mostly self-signed one, so the fingerprint is what the rest of the job
+ * holds on to; with a pre-shared key it proves that it knows the key, and "psk:PID" is taken down. */
 #include <provost/plugin.h>
+
+#define TLS_NO_PSK_VERSION 11 /* Intel AMT SDK, "Setup Mode Hello Messages" */
 
 /* TLS tells only that the certificate was refused. What that leaves: a provisioning certificate is
  * sent only after its marks, key, chain and dates were found good, and its root too where a hello
@@ -24,15 +26,74 @@ tls_explain_refusal(PvJob *job, GError **error)
 	    refusal->message, root);
 }
 
+/* The hello tells by which way the device waits to be set up; dialling it by the other could only fail, and in a way
+ * that says less. */
+static gboolean
+tls_check_hello(PvJob *job, gboolean psk, GError **error)
+{
+	const char *pid = pv_job_get_fact(job, "hello.pid");
+	if (g_strcmp0(pv_job_get_fact(job, "amt.state"), "operational") == 0)
+		return TRUE;
+	if (!psk && pid != NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "the device waits to be set up by pre-shared key (PID %s), and this stage has the mode "
+		    "\"pki\": use { \"stage\": \"tls\", \"mode\": \"psk\" } in its pipeline, or take the PID "
+		    "away from it in MEBx",
+		    pid);
+		return FALSE;
+	}
+	if (psk && pid == NULL && pv_job_get_fact(job, "hello.hashes") != NULL) {
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "the device waits to be set up by certificate, and this stage has the mode \"psk\": use "
+		    "the mode \"pki\" in its pipeline, or give it PID and PPS by MEBx or stick "
+		    "(\"provost setup-bin create\")");
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* how pv_job_get_wsman() is to dial as long as the device is in set-up */
+static void
+tls_set_mode(PvJob *job, gboolean psk)
+{
+	const char *wanted = psk ? "psk" : NULL;
+	if (g_strcmp0(pv_job_get_fact(job, "tls.mode"), wanted) == 0)
+		return;
+	pv_job_set_fact(job, "tls.mode", wanted);
+	pv_job_reconnect(job);
+}
+
+/* the other side of what the core checks before it dials, where it knows the version */
+static gboolean
+tls_check_version(PvJob *job, const char *version, gboolean psk, GError **error)
+{
+	if (version == NULL)
+		return TRUE;
+	pv_job_set_fact(job, "amt.version", version);
+	gboolean setup = g_strcmp0(pv_job_get_fact(job, "amt.state"), "setup") == 0;
+	if (!psk || !setup || g_ascii_strtoull(version, NULL, 10) < TLS_NO_PSK_VERSION)
+		return TRUE;
+	g_set_error(error, PV_ERROR, PV_ERROR_UNSUPPORTED,
+	    "the device says that it is AMT %s, which knows no set-up by pre-shared key: it is not what "
+	    "it says, or the mode must be \"pki\"",
+	    version);
+	return FALSE;
+}
+
 static gboolean
 tls_plan(PvJob *job, PvPlan *plan, GError **error)
 {
+	gboolean psk = g_str_equal(pv_job_get_string(job, "mode"), "psk");
+	if (!tls_check_hello(job, psk, error))
+		return FALSE;
+	tls_set_mode(job, psk);
 	PvWsman *amt = pv_job_get_wsman(job, error);
 	if (amt == NULL)
 		return FALSE;
 	g_autoptr(GError) local = NULL;
 	if (!pv_wsman_connect(amt, &local)) {
-		tls_explain_refusal(job, &local);
+		if (!psk)
+			tls_explain_refusal(job, &local);
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
 	}
@@ -54,10 +115,7 @@ tls_plan(PvJob *job, PvPlan *plan, GError **error)
 
 	/* the Server header comes before any login (Intel AMT SDK, "Discovering AMT"); not all
 	 * firmware sends it */
-	const char *version = pv_wsman_get_version(amt);
-	if (version != NULL)
-		pv_job_set_fact(job, "amt.version", version);
-	return TRUE;
+	return tls_check_version(job, pv_wsman_get_version(amt), psk, error);
 }
 
 static gboolean
@@ -68,7 +126,8 @@ tls_apply(PvJob *job, const PvPlan *plan, GError **error)
 
 static const PvParam tls_params[] = {
 	{ "mode", PV_PARAM_CHOICE, "\"pki\"",
-	    "how provost and the device meet: by provisioning certificate", .choices = "pki" },
+	    "how provost and the device meet in set-up: by provisioning certificate, or by PID and PPS",
+	    .choices = "pki|psk" },
 	{ NULL },
 };
 
