@@ -3,15 +3,11 @@
 
 #include <stdio.h>
 
+#include "core/cli/ask.h"
 #include "core/cli/commands.h"
 
-#include <errno.h>
 #include <glib/gi18n.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
-
-#define SECRET_MAX_BYTES (64u << 10)
 
 static gboolean
 secret_check_name(PvCli *cli, const char *name)
@@ -26,69 +22,6 @@ secret_check_name(PvCli *cli, const char *name)
 	return FALSE;
 }
 
-/* takes the bytes, wipes them and drops one line end, which editors and echo leave behind */
-static PvSecret *
-secret_take(char *data, gsize length, const char *where, GError **error)
-{
-	gsize used = length;
-	if (used > 0 && data[used - 1] == '\n')
-		used--;
-	if (used > 0 && used < length && data[used - 1] == '\r')
-		used--;
-	PvSecret *secret = used > 0 ? pv_secret_new(data, used) : NULL;
-	explicit_bzero(data, length);
-	g_free(data);
-	if (secret == NULL)
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "read %s: it is empty", where);
-	return secret;
-}
-
-static PvSecret *
-secret_read_file(const char *path, GError **error)
-{
-	gsize length = 0;
-	char *data = pv_cli_read_file(path, SECRET_MAX_BYTES, &length, error);
-	return data != NULL ? secret_take(data, length,
-				  g_str_equal(path, "-") ? "standard input" : path, error)
-			    : NULL;
-}
-
-/* one line of the terminal, which does not show it */
-static PvSecret *
-secret_ask(const char *prompt, GError **error)
-{
-	struct termios old, quiet;
-	if (tcgetattr(STDIN_FILENO, &old) != 0) {
-		g_set_error(
-		    error, PV_ERROR, PV_ERROR_FAILED, "read terminal: %s", g_strerror(errno));
-		return NULL;
-	}
-	quiet = old;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	quiet.c_lflag |= ECHONL;
-	g_printerr("%s", prompt);
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH,
-	    &quiet); /* at worst the value shows on the person's own screen */
-	char *line = g_malloc0(SECRET_MAX_BYTES);
-	ssize_t got = read(STDIN_FILENO, line, SECRET_MAX_BYTES - 1);
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-	return secret_take(line, MAX(got, 0), "terminal", error);
-}
-
-static PvSecret *
-secret_ask_twice(GError **error)
-{
-	g_autoptr(PvSecret) value = secret_ask(_("Value: "), error);
-	g_autoptr(PvSecret) again = value != NULL ? secret_ask(_("Once more: "), error) : NULL;
-	if (again == NULL)
-		return NULL;
-	if (!pv_secret_equal(value, again)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "set secret: the two values differ");
-		return NULL;
-	}
-	return g_steal_pointer(&value);
-}
-
 static int
 secret_set_run(PvCli *cli)
 {
@@ -99,9 +32,7 @@ secret_set_run(PvCli *cli)
 	if (!pv_cli_open_site(cli, 0, &code))
 		return code;
 	g_autoptr(GError) error = NULL;
-	g_autoptr(PvSecret) value = file != NULL	   ? secret_read_file(file, &error)
-				    : isatty(STDIN_FILENO) ? secret_ask_twice(&error)
-							   : secret_read_file("-", &error);
+	g_autoptr(PvSecret) value = pv_ask_secret(file, _("Value: "), TRUE, &error);
 	if (value == NULL || !pv_db_put_secret(cli->site->db, "", name, "current", value, &error))
 		return pv_cli_fail(cli, error);
 	pv_cli_note(cli,

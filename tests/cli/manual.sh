@@ -18,7 +18,7 @@ options_of_manual() {
 }
 
 list_commands | sort >"$work/out"
-sed -n 's/^\.SS \([a-z]*\( [a-z][a-z]*\)\{0,1\}\).*/\1/p' "$manual" | sort >"$work/err"
+sed -n 's/\\-/-/g; s/^\.SS \([a-z-]*\( [a-z][a-z]*\)\{0,1\}\).*/\1/p' "$manual" | sort >"$work/err"
 cmp -s "$work/out" "$work/err"
 ok /cli/manual/commands $?
 
