@@ -77,6 +77,22 @@ run export --status Provisioned
 ok /cli/export/other-status $?
 expect /cli/export/json 0 '"devices"' export --json
 
+printf 'NKLD-G5DC-RRNQ-E9YZ-ZIJL-7LFL-VJED-69XJ\n' >"$work/pps"
+expect /cli/psk/add 0 'sealed the PPS of PID 0000037M' psk add 0000-037m --file "$work/pps" --device pc1
+expect /cli/psk/list 0 '0000037M' psk list
+expect /cli/psk/json 0 '"pids"' psk list --json
+expect /cli/psk/device 0 '"hello.pid" : "0000037M"' show pc1 --json
+expect /cli/psk/slip-of-the-pen 64 'does not check the others' psk add 0000-037N --file "$work/pps"
+printf 'NKLD-G5DC-RRNQ-E9YZ-ZIJL-7LFL-VJED-69XK' >"$work/slip"
+expect /cli/psk/slip-in-the-pps 1 'group 8' psk add 0000-037M --file "$work/slip"
+! grep -q NKLD "$work/err"
+ok /cli/psk/pps-is-not-repeated $?
+expect /cli/psk/sealed 1 '' psk add 0000-037M --file "$work/empty"
+! grep -raq NKLDG5DC "$work/site"
+ok /cli/psk/not-in-clear $?
+expect /cli/psk/remove 0 'removed the PPS' psk remove 0000037M
+expect /cli/psk/remove-twice 1 'no PPS of PID' psk remove 0000037M
+
 expect /cli/cancel/unknown 1 'pc9' cancel pc9
 expect /cli/cancel/nothing-to-do 0 'pc1 has no unfinished job' cancel pc1
 expect /cli/reset/unknown 1 'pc9' reset pc9
