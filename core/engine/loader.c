@@ -3,11 +3,7 @@
 
 #include "core/engine/loader.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/json.h"
@@ -104,90 +100,12 @@ loader_find_file(PvLoader *loader, const char *name, GError **error)
 		g_autofree char *file = loader_find_in_folder(loader->path[i], name);
 		if (file == NULL)
 			continue;
-		char *resolved = realpath(file, NULL);
-		if (resolved == NULL)
-			g_set_error(
-			    error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", file, g_strerror(errno));
-		char *copy =
-		    g_strdup(resolved); /* of the allocator that everybody here frees with */
-		free(resolved);
-		return copy;
+		return pv_file_resolve_trusted(file, error);
 	}
 	g_autofree char *folders = g_strjoinv(", ", loader->path);
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "no %s" LOADER_SUFFIX " in %s", name,
 	    *folders != '\0' ? folders : "the plugin path, which is empty");
 	return NULL;
-}
-
-/* Whether only root and this process's user can change the file, or what is in the folder. */
-static gboolean
-loader_check_writers(const struct stat *status, const char *path, GError **error)
-{
-	if (status->st_uid != 0 && status->st_uid != geteuid()) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "not trusted: %s belongs to user %u, not to root or user %u", path,
-		    (guint)status->st_uid, (guint)geteuid());
-		return FALSE;
-	}
-	/* in a sticky folder of root's others add names, but cannot replace those of ours: /tmp */
-	gboolean sticky =
-	    S_ISDIR(status->st_mode) && status->st_uid == 0 && (status->st_mode & S_ISVTX) != 0;
-	if ((status->st_mode & (S_IWGRP | S_IWOTH)) == 0 || sticky)
-		return TRUE;
-	if ((status->st_mode & S_IWOTH) != 0)
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "not trusted: everybody may write %s: chmod go-w it", path);
-	else
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "not trusted: group %u may write %s: chmod go-w it", (guint)status->st_gid,
-		    path);
-	return FALSE;
-}
-
-/* Opens the next part of the path, and checks what was opened. -1: error is set. */
-static int
-loader_open_part(int folder, const char *name, gboolean last, const char *path, GError **error)
-{
-	struct stat status;
-	/* the path has no links: one that appears now was put there behind our back */
-	int flags = last ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH | O_DIRECTORY;
-	int fd = openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status) != 0) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s", path, g_strerror(errno));
-	} else if (last && !S_ISREG(status.st_mode)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: not a regular file", path);
-	} else if (loader_check_writers(&status, path, error)) {
-		return fd;
-	}
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-/**
- * Walks from "/" down to the file, each part opened in the one before and checked there. Once a folder is found to be
- * writable by nobody else, the name below it is fixed, and so is, at the end, what dlopen() will find at the path.
- * (Handing dlopen() the descriptor as /proc/self/fd/N would add nothing to that, hide the file's name from debuggers
- * and sanitizers, and give the wrong module when a number is used again, for glibc compares names first.)
- */
-static gboolean
-loader_check_trust(const char *file, GError **error)
-{
-	g_auto(GStrv) parts = g_strsplit(file + 1, "/", -1);
-	g_autoptr(GString) path = g_string_new("/");
-	int fd = loader_open_part(AT_FDCWD, "/", FALSE, path->str, error);
-	for (guint i = 0; fd >= 0 && parts[i] != NULL; i++) {
-		if (i > 0)
-			g_string_append_c(path, '/');
-		g_string_append(path, parts[i]);
-		int next = loader_open_part(fd, parts[i], parts[i + 1] == NULL, path->str, error);
-		close(fd);
-		fd = next;
-	}
-	if (fd < 0)
-		return FALSE;
-	close(fd);
-	return TRUE;
 }
 
 static const PvPlugin *
@@ -492,7 +410,7 @@ static Loaded *
 loader_load(PvLoader *loader, const char *name, GError **error)
 {
 	g_autofree char *file = loader_find_file(loader, name, error);
-	if (file == NULL || !loader_check_trust(file, error))
+	if (file == NULL)
 		return NULL;
 	const PvPlugin *plugin = loader_open_module(file, error);
 	if (plugin == NULL || !loader_check_head(plugin, file, name, error))

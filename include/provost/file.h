@@ -19,4 +19,17 @@ G_BEGIN_DECLS
  */
 gboolean pv_file_replace(const char *path, const void *data, gssize length, guint mode, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/**
+ * pv_file_resolve_trusted:
+ * @path: a file that holds code, or what is as good as code
+ *
+ * Whether only root and this process's user can change the file, or put another one in its place: both own it and
+ * every folder above it, nobody else may write them (a sticky folder of root's, such as /tmp, may be written), and it is a
+ * regular file. Links are followed first. Any thread.
+ *
+ * Returns: (transfer full): the absolute path without links; or NULL with PV_ERROR_CONFIG, which names what is not trusted
+ * and why.
+ */
+char *pv_file_resolve_trusted(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 G_END_DECLS
