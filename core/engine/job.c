@@ -148,6 +148,26 @@ pv_job_get_fact(PvJob *job, const char *name)
 	return g_hash_table_lookup(job->facts, name);
 }
 
+static gint
+job_compare_names(gconstpointer a, gconstpointer b)
+{
+	return g_strcmp0(*(const char *const *)a, *(const char *const *)b);
+}
+
+char **
+pv_job_list_facts(PvJob *job)
+{
+	g_autoptr(GPtrArray) names = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer name = NULL;
+	g_hash_table_iter_init(&iter, job->facts);
+	while (g_hash_table_iter_next(&iter, &name, NULL))
+		g_ptr_array_add(names, name);
+	g_ptr_array_sort(names, job_compare_names);
+	g_ptr_array_add(names, NULL);
+	return g_strdupv((char **)names->pdata);
+}
+
 void
 pv_job_set_fact(PvJob *job, const char *name, const char *value)
 {
@@ -235,6 +255,21 @@ gboolean
 pv_job_is_dry_run(PvJob *job)
 {
 	return job->dry_run;
+}
+
+/* What the site says of the device's group; modern where it has none. */
+static PvTlsPolicy
+job_get_policy(PvJob *job)
+{
+	const char *name = pv_device_get_group(job->device);
+	const PvGroup *group = name != NULL ? pv_site_find_group(job->site, name) : NULL;
+	return group != NULL ? group->tls : PV_TLS_MODERN;
+}
+
+gboolean
+pv_job_is_legacy(PvJob *job)
+{
+	return job_get_policy(job) == PV_TLS_LEGACY;
 }
 
 static const char *
@@ -410,7 +445,7 @@ job_choose_identity(PvJob *job, GError **error)
 /* Firmware lost PSK with AMT 11 (Intel AMT SDK, "Setup Mode Hello Messages"), and its suites are none that the modern
  * policy allows: no forward secrecy, and what old firmware has of ciphers and TLS versions. */
 static gboolean
-job_check_psk(PvJob *job, const PvGroup *group, GError **error)
+job_check_psk(PvJob *job, GError **error)
 {
 	const char *name = pv_device_get_name(job->device);
 	const char *version = pv_job_get_fact(job, "amt.version");
@@ -421,7 +456,7 @@ job_check_psk(PvJob *job, const PvGroup *group, GError **error)
 		    name, version);
 		return FALSE;
 	}
-	if (group != NULL && group->tls == PV_TLS_LEGACY)
+	if (pv_job_is_legacy(job))
 		return TRUE;
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
 	    "device %s: set-up by pre-shared key needs the TLS policy \"legacy\": put the device into a "
@@ -433,10 +468,10 @@ job_check_psk(PvJob *job, const PvGroup *group, GError **error)
 /* The PID that the device said hello with, and the PPS that goes with it. Both are given to @options and owned by the
  * caller. */
 static gboolean
-job_choose_psk(PvJob *job, const PvGroup *group, char **pid, PvSecret **pps, GError **error)
+job_choose_psk(PvJob *job, char **pid, PvSecret **pps, GError **error)
 {
 	const char *known = pv_job_get_fact(job, "hello.pid");
-	if (!job_check_psk(job, group, error))
+	if (!job_check_psk(job, error))
 		return FALSE;
 	if (known == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
@@ -471,15 +506,12 @@ job_new_session(PvJob *job, GError **error)
 		    pv_device_get_name(job->device));
 		return NULL;
 	}
-	const PvGroup *group = pv_device_get_group(job->device) != NULL
-				   ? pv_site_find_group(job->site, pv_device_get_group(job->device))
-				   : NULL;
 	gboolean operational = job_is_operational(job);
 	gboolean psk = !operational && g_strcmp0(pv_job_get_fact(job, "tls.mode"), "psk") == 0;
 	g_autoptr(PvIdentity) identity = NULL;
 	g_autofree char *pid = NULL;
 	g_autoptr(PvSecret) pps = NULL;
-	if (psk && !job_choose_psk(job, group, &pid, &pps, error))
+	if (psk && !job_choose_psk(job, &pid, &pps, error))
 		return NULL;
 	if (!operational && !psk) {
 		identity = job_choose_identity(job, error);
@@ -492,7 +524,7 @@ job_new_session(PvJob *job, GError **error)
 		.address = address,
 		.port = job->site->device_port,
 		.tls = TRUE,
-		.policy = group != NULL ? group->tls : PV_TLS_MODERN,
+		.policy = job_get_policy(job),
 		.identity = identity,
 		.trust = key_only ? NULL : job->site->trust,
 		.peer_name = fqdn,

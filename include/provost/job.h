@@ -37,6 +37,9 @@ const char *const *pv_job_get_list(PvJob *job, const char *param);
  */
 const char *pv_job_get_fact(PvJob *job, const char *name);
 
+/* The names of all facts that are there, sorted; g_strfreev(). */
+char **pv_job_list_facts(PvJob *job) G_GNUC_WARN_UNUSED_RESULT;
+
 /**
  * pv_job_set_fact:
  * @value: (nullable): NULL takes the fact back
@@ -110,6 +113,14 @@ gboolean pv_job_wait(PvJob *job, guint seconds, GError **error, const char *form
  * have not been applied, so that what they would make is missing.
  */
 gboolean pv_job_is_dry_run(PvJob *job);
+
+/**
+ * pv_job_is_legacy:
+ *
+ * Returns: whether the device's group has "tls": "legacy", and so may use weak cryptography where its firmware
+ * knows nothing better.
+ */
+gboolean pv_job_is_legacy(PvJob *job);
 
 typedef enum {
 	PV_SECRET_CURRENT,

@@ -93,10 +93,14 @@ kerberos_plan(PvJob *job, PvPlan *plan, GError **error)
 	g_auto(KerberosWanted) wanted = { 0 };
 	if (settings == NULL || !kerberos_init(&wanted, job, amt, error))
 		return FALSE;
-	if (wanted.version < KERBEROS_AES_VERSION && !pv_job_get_bool(job, "legacy")) {
-		pv_job_skip(job,
-		    "AMT %u knows only RC4 keys, which the parameter \"legacy\" would allow",
-		    wanted.version);
+	/* both: the group says that its devices may use what is weak, the pipeline that this is worth it */
+	const char *missing =
+	    !pv_job_get_bool(job, "legacy") ? "the parameter \"legacy\" is not set"
+	    : !pv_job_is_legacy(job)	    ? "the device's group has no \"tls\": \"legacy\""
+					    : NULL;
+	if (wanted.version < KERBEROS_AES_VERSION && missing != NULL) {
+		pv_job_skip(job, "AMT %u knows only RC4 keys, and these are not allowed: %s",
+		    wanted.version, missing);
 		return TRUE;
 	}
 
@@ -226,7 +230,8 @@ static const PvParam kerberos_params[] = {
 	{ "clock-tolerance", PV_PARAM_INT, "5", "how far a ticket's clock may be off the device's",
 	    .unit = "min", .minimum = 1, .maximum = 5 },
 	{ "legacy", PV_PARAM_BOOL, "false",
-	    "give AMT before 8.0 an RC4 key, the only one it knows" },
+	    "give AMT before 8.0 an RC4 key, the only one it knows, where the group is \"tls\": "
+	    "\"legacy\"" },
 	{ NULL },
 };
 

@@ -201,7 +201,7 @@ stage_test_open_site(StageTest *test)
 	test->site->identities = g_ptr_array_new();
 	test->site->candidates = g_ptr_array_new();
 	test->site->variables = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	test->site->groups = g_hash_table_new(g_str_hash, g_str_equal);
+	test->site->groups = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
 	test->site->pipelines = g_hash_table_new(g_str_hash, g_str_equal);
 	test->site->login_attempts = 4;
 	test->site->directory_handle = stage_test_peek_object(test->fixture, "directory");
@@ -244,11 +244,17 @@ stage_test_add_device(StageTest *test)
 {
 	g_autoptr(GError) error = NULL;
 	JsonObject *device = stage_test_peek_object(test->fixture, "device");
+	PvGroup *group = g_new0(PvGroup, 1);
+	group->tls = g_strcmp0(stage_test_peek_string(device, "tls", NULL), "legacy") == 0
+			 ? PV_TLS_LEGACY
+			 : PV_TLS_MODERN;
+	g_hash_table_insert(test->site->groups, (char *)"fixture", group);
 	test->row = (PvDeviceRow) {
 		.uuid = (char *)STAGE_TEST_UUID,
 		.name = (char *)"pc1",
 		.fqdn = (char *)stage_test_peek_string(device, "fqdn", "pc1.example.com"),
 		.address = (char *)"127.0.0.1",
+		.group = (char *)"fixture",
 		.otp_hash = (char *)stage_test_peek_string(device, "otp-hash", NULL),
 		.status = (char *)"Not Provisioned",
 		.evidence = (char *)"fixture",

@@ -15,7 +15,8 @@ G_BEGIN_DECLS
  *   "facts":   { "amt.realm": "…" }    before the first round
  *   "secrets", "pending": { "admin": "…" }   of the device, current and pending
  *   "files":   { "password": "…" }     written into the temporary folder
- *   "device":  { "fqdn": "…", "otp-hash": "…" }  null: not known
+ *   "device":  { "fqdn": "…", "otp-hash": "…",   null: not known
+ *                "tls": "legacy" }      of its group
  *   "directory": { "EXAMPLE\\Group": "S-1-5-…" }  what the site's directory finds; absent: the site has none
  *   "rounds":  [ {…}, … ]              one for each time that the engine runs the stage; with a single
  *                                      round its members may stand in the case itself
