@@ -7,6 +7,7 @@
 #define COMMIT_CLASS "AMT_SetupAndConfigurationService"
 #define COMMIT_FACT "commit.sent" /* "answered" or "lost"; absent: nothing under way */
 #define COMMIT_RETRY_SEC 2
+#define COMMIT_MEBX_VERSION 19 /* of AMT: from here on CommitChanges wants a MEBx password */
 #define COMMIT_OLDEST_CLOCK 1577836800 /* 2020-01-01: a device that says less has never been set */
 
 enum { COMMIT_STATE_SETUP = 1, COMMIT_STATE_OPERATIONAL = 2 }; /* ProvisioningState */
@@ -114,10 +115,20 @@ commit_find_missing(PvJob *job, PvWsman *amt)
 	if (clock != NULL && pv_instance_get_int(clock, "Ta0", 0) < COMMIT_OLDEST_CLOCK)
 		commit_append_missing(text, "the time (stage clock)");
 
-	/* from AMT 19 on firmware also wants to have been given a MEBx password */
+	/* from AMT 19 on firmware also wants to have been given a MEBx password, and does not tell whether it was */
 	const char *version = pv_job_get_fact(job, "amt.version");
-	if (version != NULL && g_ascii_strtoull(version, NULL, 10) >= 19)
-		commit_append_missing(text, "perhaps a MEBx password (stage mebx-password)");
+	if (version == NULL)
+		version = pv_wsman_get_version(amt);
+	const char *refused = pv_job_get_fact(job, "mebx.refused");
+	g_autofree char *mebx =
+	    refused != NULL
+		? g_strdup_printf("a MEBx password, which it refused to take (%s): set it in the "
+				  "firmware's own menu",
+		      refused)
+		: g_strdup("a MEBx password (stage mebx-password, before this one)");
+	if (version != NULL && g_ascii_strtoull(version, NULL, 10) >= COMMIT_MEBX_VERSION &&
+	    pv_job_get_fact(job, "mebx.set") == NULL)
+		commit_append_missing(text, mebx);
 	return g_strdup(text->len > 0 ? text->str : "something it does not name");
 }
 
@@ -163,13 +174,13 @@ static const PvParam commit_params[] = {
 
 static const PvStage commit_stages[] = {
 	{
-		.type = "commit",
-		.summary = "makes the settings take effect and the device operational",
-		.params = commit_params,
-		.needs = (const char *const[]){ "tls.fingerprint", NULL },
-		.timeout_sec = 600,
-		.plan = commit_plan,
-		.apply = commit_apply,
+	    .type = "commit",
+	    .summary = "makes the settings take effect and the device operational",
+	    .params = commit_params,
+	    .needs = (const char *const[]) { "tls.fingerprint", NULL },
+	    .timeout_sec = 600,
+	    .plan = commit_plan,
+	    .apply = commit_apply,
 	},
 	{ NULL },
 };
