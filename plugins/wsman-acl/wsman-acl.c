@@ -17,7 +17,12 @@ enum {
 	ACL_USER_BYTES = 16, /* Intel AMT SDK, "User name format" */
 	/* far more than any firmware holds; bounds a device that never comes to an end */
 	ACL_MOST_HANDLES = 256,
+	ACL_REALM_ADMINISTRATION = 3,
+	ACL_ACCESS_LOCAL = 0,
+	ACL_NEW_REALMS_VERSION = 4,
 };
+
+#define ACL_NEW_REALMS ((guint32)1 << 20 | (guint32)1 << 21) /* AuditLog, ACL */
 
 typedef struct {
 	char *name; /* of the digest user or group, or the SID; owned */
@@ -147,7 +152,7 @@ static gboolean
 acl_declare(PvJob *job, AclEntry *entry, GError **error)
 {
 	guint kinds = 0;
-	for (const char *const *name = (const char *const[]){ "user", "group", "sid", NULL };
+	for (const char *const *name = (const char *const[]) { "user", "group", "sid", NULL };
 	     *name != NULL; name++)
 		kinds += pv_values_has(entry->values, *name) ? 1 : 0;
 	if (kinds != 1) {
@@ -200,6 +205,8 @@ acl_read_entry(PvWsman *amt, gint64 handle, GError **error)
 		return NULL;
 
 	const char *user = pv_instance_get(output, "DigestUsername");
+	if (user != NULL && *user == '\0')
+		user = NULL; /* firmware that sends what an entry does not have */
 	g_autoptr(GBytes) sid =
 	    user == NULL ? pv_instance_dup_bytes(output, "KerberosUserSid", error) : NULL;
 	if (user == NULL && sid == NULL)
@@ -259,6 +266,14 @@ acl_read_handles(PvWsman *amt, GError **error)
 	return g_steal_pointer(&handles);
 }
 
+/* The firmware's own entries, and the admin account, should a firmware list it: neither is anybody's to change here. */
+static gboolean
+acl_is_firmware(const AclEntry *entry)
+{
+	return entry->sid == NULL &&
+	       (g_str_has_prefix(entry->name, "$$") || strcmp(entry->name, "admin") == 0);
+}
+
 static GPtrArray *
 acl_read_present(PvWsman *amt, GError **error)
 {
@@ -270,7 +285,7 @@ acl_read_present(PvWsman *amt, GError **error)
 		AclEntry *entry = acl_read_entry(amt, g_array_index(handles, gint64, i), error);
 		if (entry == NULL)
 			return NULL;
-		if (entry->sid == NULL && g_str_has_prefix(entry->name, "$$"))
+		if (acl_is_firmware(entry))
 			acl_entry_free(entry);
 		else
 			g_ptr_array_add(present, entry);
@@ -362,6 +377,59 @@ acl_check_limit(
 	return FALSE;
 }
 
+/* Provost may be logged in as a user of the list: what it needs itself must not go, or it could neither finish nor come
+ * back. */
+static gboolean
+acl_check_own(PvJob *job, PvWsman *amt, GPtrArray *declared, GPtrArray *present, GError **error)
+{
+	const char *own = pv_wsman_get_user(amt);
+	for (guint i = 0; own != NULL && i < present->len; i++) {
+		const AclEntry *entry = present->pdata[i];
+		if (entry->sid != NULL || strcmp(entry->name, own) != 0)
+			continue;
+		const AclEntry *wanted = acl_find(declared, entry);
+		gboolean stays = wanted != NULL
+				     ? (wanted->realms >> ACL_REALM_ADMINISTRATION & 1) != 0 &&
+					   wanted->access != ACL_ACCESS_LOCAL
+				     : !acl_is_foreign(job, declared, entry);
+		if (stays)
+			continue;
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: provost is logged in as \"%s\", which would %s; give the device its admin "
+		    "password first (stage admin-password), or declare the user with "
+		    "PTAdministration over the network",
+		    pv_values_get_where(pv_job_get_values(job), "entries"), own,
+		    wanted != NULL ? "lose its rights" : "be removed");
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/* The realms of the audit log and of the access list came with AMT 4.0 (AMT_AuthorizationService, Realms). */
+static gboolean
+acl_check_realms(PvJob *job, PvWsman *amt, GPtrArray *declared, GError **error)
+{
+	const char *version = pv_job_get_fact(job, "amt.version");
+	if (version == NULL)
+		version = pv_wsman_get_version(amt);
+	guint64 major = version != NULL ? g_ascii_strtoull(version, NULL, 10) : 0;
+	if (major == 0 || major >= ACL_NEW_REALMS_VERSION)
+		return TRUE;
+	for (guint i = 0; i < declared->len; i++) {
+		const AclEntry *entry = declared->pdata[i];
+		guint32 missing = entry->realms & ACL_NEW_REALMS;
+		if (missing == 0)
+			continue;
+		g_autofree char *names = acl_realms_to_text(missing);
+		g_set_error(error, PV_ERROR, PV_ERROR_UNSUPPORTED,
+		    "%s: AMT %s has no realm %s, which came with AMT %d.0",
+		    pv_values_get_where(entry->values, "realms"), version, names,
+		    ACL_NEW_REALMS_VERSION);
+		return FALSE;
+	}
+	return TRUE;
+}
+
 static gboolean
 acl_plan(PvJob *job, PvPlan *plan, GError **error)
 {
@@ -371,9 +439,12 @@ acl_plan(PvJob *job, PvPlan *plan, GError **error)
 	PvWsman *amt = pv_job_get_wsman(job, error);
 	if (amt == NULL)
 		return FALSE;
+	if (!acl_check_realms(job, amt, declared, error))
+		return FALSE;
 	g_autoptr(GPtrArray) present = acl_read_present(amt, error);
 	if (present == NULL || !acl_check_limit(job, declared, present, TRUE, error) ||
-	    !acl_check_limit(job, declared, present, FALSE, error))
+	    !acl_check_limit(job, declared, present, FALSE, error) ||
+	    !acl_check_own(job, amt, declared, present, error))
 		return FALSE;
 
 	for (guint i = 0; i < present->len; i++)
@@ -566,12 +637,12 @@ static const PvParam acl_params[] = {
 
 static const PvStage acl_stages[] = {
 	{
-		.type = "wsman-acl",
-		.summary = "makes the access list exactly the declared one",
-		.params = acl_params,
-		.needs = (const char *const[]){ "amt.realm", NULL },
-		.plan = acl_plan,
-		.apply = acl_apply,
+	    .type = "wsman-acl",
+	    .summary = "makes the access list exactly the declared one",
+	    .params = acl_params,
+	    .needs = (const char *const[]) { "amt.realm", NULL },
+	    .plan = acl_plan,
+	    .apply = acl_apply,
 	},
 	{ NULL },
 };
