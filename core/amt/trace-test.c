@@ -23,6 +23,8 @@ trace_test_redacted(void)
 		{ "<g:KeyBlob>S</g:KeyBlob>", "<g:KeyBlob>***</g:KeyBlob>" },
 		{ "<g:ProvisioningServerOTP>S</g:ProvisioningServerOTP>",
 		    "<g:ProvisioningServerOTP>***</g:ProvisioningServerOTP>" },
+		{ "<r:ProtectedAccessCredential>S</r:ProtectedAccessCredential><r:PACPassword>S</r:PACPassword>",
+		    "<r:ProtectedAccessCredential>***</r:ProtectedAccessCredential><r:PACPassword>***</r:PACPassword>" },
 		{ "<q:PSKValue>S</q:PSKValue><q:PSKPassPhrase>S</q:PSKPassPhrase>",
 		    "<q:PSKValue>***</q:PSKValue><q:PSKPassPhrase>***</q:PSKPassPhrase>" },
 		{ "<r:PID>S</r:PID><r:PPS>S</r:PPS>", "<r:PID>***</r:PID><r:PPS>***</r:PPS>" },

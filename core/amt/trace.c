@@ -15,7 +15,7 @@ struct PvTrace {
  * not count. */
 static const char *const trace_words[] = { "password", "passphrase", "passwd", "secret",
 	"masterkey", "keyblob", "serverotp", "psk", "pskvalue", "privatekey", "consentcode",
-	"optincode" };
+	"optincode", "accesscredential" };
 static const char *const trace_names[] = { "PID", "PPS", "OTP", "PIN" };
 /* named like one, but a plain setting */
 static const char *const trace_plain[] = { "PasswordModel" };

@@ -186,3 +186,44 @@ pv_cert_store_find_der(PvCertStore *store, GBytes *der, gboolean trusted_root)
 	}
 	return NULL;
 }
+
+/* TLS, wired 802.1X of each generation, wireless profiles, endpoint access control, remote access: not every firmware has
+ * each (Intel AMT SDK, CIM_CredentialContext and what derives from it). */
+static const char *const cert_store_contexts[] = { "AMT_TLSCredentialContext",
+	"AMT_8021xCredentialContext", "IPS_8021xCredentialContext", "CIM_CredentialContext",
+	"AMT_EACCredentialContext", "AMT_RemoteAccessCredentialContext", NULL };
+
+static gboolean
+cert_store_read_context(
+    PvWsman *amt, const char *context_class, GHashTable *references, GError **error)
+{
+	g_autoptr(GError) local_error = NULL;
+	g_autoptr(GPtrArray) contexts = pv_wsman_enumerate(amt, context_class, &local_error);
+	if (contexts == NULL && !g_error_matches(local_error, PV_ERROR, PV_ERROR_UNSUPPORTED)) {
+		g_propagate_error(error, g_steal_pointer(&local_error));
+		return FALSE;
+	}
+	for (guint i = 0; contexts != NULL && i < contexts->len; i++) {
+		const PvEpr *epr =
+		    pv_instance_get_epr(g_ptr_array_index(contexts, i), "ElementInContext");
+		const char *id = epr == NULL ? NULL : pv_epr_get_selector(epr, "InstanceID");
+		if (id != NULL)
+			g_hash_table_add(references, g_strdup(id));
+	}
+	return TRUE;
+}
+
+GHashTable *
+pv_cert_store_read_references(PvWsman *amt, const char *context_class, GError **error)
+{
+	g_autoptr(GHashTable) references =
+	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	if (context_class != NULL)
+		return cert_store_read_context(amt, context_class, references, error)
+			   ? g_steal_pointer(&references)
+			   : NULL;
+	for (guint i = 0; cert_store_contexts[i] != NULL; i++)
+		if (!cert_store_read_context(amt, cert_store_contexts[i], references, error))
+			return NULL;
+	return g_steal_pointer(&references);
+}

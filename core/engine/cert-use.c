@@ -70,18 +70,17 @@ cert_use_confirm(PvJob *job, const PvCertUse *use, GError **error)
 	return pv_job_confirm_secret(job, secret, error);
 }
 
-/* Whether another use's fact @what has this value; @use NULL: any use's. */
+/* Whether another use's fact @what has this value. */
 static gboolean
 cert_use_is_claimed(PvJob *job, const PvCertUse *use, const char *what, const char *value)
 {
 	GHashTableIter iter;
 	gpointer name = NULL, claimed = NULL;
-	gsize own = use == NULL ? 0 : strlen(use->name);
+	gsize own = strlen(use->name);
 	g_hash_table_iter_init(&iter, job->facts);
 	while (g_hash_table_iter_next(&iter, &name, &claimed))
 		if (g_str_has_suffix(name, what) && g_strcmp0(claimed, value) == 0 &&
-		    (use == NULL || strlen(name) != own + strlen(what) ||
-			strncmp(name, use->name, own) != 0))
+		    (strlen(name) != own + strlen(what) || strncmp(name, use->name, own) != 0))
 			return TRUE;
 	return FALSE;
 }
@@ -543,4 +542,112 @@ pv_cert_use_ensure(PvJob *job, const PvCertUse *use, char **instance, GBytes **d
 	if (der != NULL)
 		*der = g_steal_pointer(&made);
 	return TRUE;
+}
+
+void
+pv_cert_use_forget(PvJob *job, const char *name)
+{
+	static const char *const facts[] = { ".instance", ".key", ".sha256", ".spare-key", NULL };
+	const PvCertUse use = { .name = name };
+	for (guint i = 0; facts[i] != NULL; i++)
+		cert_use_set_fact(job, &use, facts[i], NULL);
+}
+
+static char *
+cert_use_find_root(PvWsman *amt, GBytes *der, GError **error)
+{
+	g_autoptr(PvCertStore) store = pv_cert_store_read(amt, error);
+	PvStoredCertificate *entry =
+	    store == NULL ? NULL : pv_cert_store_find_der(store, der, TRUE);
+	return entry == NULL ? NULL : g_strdup(entry->instance);
+}
+
+/* Appends to a fact that is a list of fingerprints, durably. */
+static gboolean
+cert_use_list_add(PvJob *job, const char *fact, const char *fingerprint, GError **error)
+{
+	const char *list = pv_job_get_fact(job, fact);
+	if (pv_cert_store_list_has(list, fingerprint))
+		return TRUE;
+	g_autofree char *longer =
+	    list == NULL ? g_strdup(fingerprint) : g_strconcat(list, " ", fingerprint, NULL);
+	pv_job_set_fact(job, fact, longer);
+	return pv_job_save_facts(job, error);
+}
+
+char *
+pv_cert_store_add_root(PvJob *job, GBytes *der, GError **error)
+{
+	PvWsman *amt = pv_job_get_wsman(job, error);
+	g_autoptr(GError) local_error = NULL;
+	char *id = amt == NULL ? NULL : cert_use_find_root(amt, der, &local_error);
+	if (amt == NULL || id != NULL)
+		return id;
+	if (local_error != NULL) {
+		g_propagate_error(error, g_steal_pointer(&local_error));
+		return NULL;
+	}
+	g_autofree char *fingerprint = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, der);
+	if (!cert_use_list_add(job, "certificates.own-roots", fingerprint, error))
+		return NULL;
+
+	gsize length = 0;
+	gconstpointer data = g_bytes_get_data(der, &length);
+	guint32 status = 0;
+	g_autoptr(PvInstance) input = pv_instance_new("AddTrustedRootCertificate_INPUT");
+	pv_instance_add_bytes(input, "CertificateBlob", data, length);
+	g_autoptr(PvInstance) output =
+	    cert_use_invoke(job, amt, "AddTrustedRootCertificate", input, &status, error);
+	if (output == NULL || (status != PV_PT_STATUS_DUPLICATE &&
+				  !cert_use_judge(job, "AddTrustedRootCertificate", status, error)))
+		return NULL;
+	const PvEpr *epr = pv_instance_get_epr(output, "CreatedCertificate");
+	if (epr != NULL && pv_epr_get_selector(epr, "InstanceID") != NULL)
+		return g_strdup(pv_epr_get_selector(epr, "InstanceID"));
+	id = cert_use_find_root(amt, der, &local_error);
+	if (id == NULL && local_error == NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "add trusted root: the device has it and does not list it as one");
+	if (local_error != NULL)
+		g_propagate_error(error, g_steal_pointer(&local_error));
+	return id;
+}
+
+gboolean
+pv_cert_store_release(PvJob *job, const char *instance, GError **error)
+{
+	PvWsman *amt = pv_job_get_wsman(job, error);
+	g_autoptr(PvCertStore) store = amt == NULL ? NULL : pv_cert_store_read(amt, error);
+	if (store == NULL)
+		return FALSE;
+	const PvStoredCertificate *entry = pv_cert_store_find(store, instance);
+	return entry == NULL || entry->fingerprint == NULL ||
+	       cert_use_list_add(job, "certificates.released", entry->fingerprint, error);
+}
+
+gboolean
+pv_cert_store_list_has(const char *list, const char *fingerprint)
+{
+	gsize length = strlen(fingerprint);
+	for (const char *at = list; at != NULL && *at != '\0';) {
+		gsize word = strcspn(at, " ");
+		if (word == length && strncmp(at, fingerprint, length) == 0)
+			return TRUE;
+		at += word + strspn(at + word, " ");
+	}
+	return FALSE;
+}
+
+gboolean
+pv_cert_store_is_claimed(PvJob *job, const char *fingerprint)
+{
+	GHashTableIter iter;
+	gpointer name = NULL, value = NULL;
+	g_hash_table_iter_init(&iter, job->facts);
+	while (g_hash_table_iter_next(&iter, &name, &value))
+		if ((g_str_has_suffix(name, ".sha256") || g_str_has_suffix(name, ".spare-key") ||
+			g_str_has_suffix(name, ".roots")) &&
+		    pv_cert_store_list_has(value, fingerprint))
+			return TRUE;
+	return FALSE;
 }

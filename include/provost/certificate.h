@@ -54,7 +54,7 @@ PvStoredCertificate *pv_cert_store_find_der(PvCertStore *store, GBytes *der, gbo
  *   NAME.instance    InstanceID of the certificate
  *   NAME.key         InstanceID of its key; absent where firmware does not list keys
  *   NAME.sha256      of the certificate
- *   NAME.spare-key   of the public key, while a key in the device waits for its certificate
+ *   NAME.spare-key   SHA-256 of the public key, while a key in the device waits for its certificate
  *   secret NAME-key  of a key that was made here; PEM, sealed before it is used
  *
  * All lent for the call.
@@ -94,5 +94,44 @@ gboolean pv_cert_use_plan(PvJob *job, const PvCertUse *use, PvPlan *plan, GError
  * an interrupted run left is used again.
  */
 gboolean pv_cert_use_ensure(PvJob *job, const PvCertUse *use, char **instance, GBytes **der, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Takes back the facts of a use that is no longer wanted. */
+void pv_cert_use_forget(PvJob *job, const char *name);
+
+/**
+ * pv_cert_store_add_root:
+ * @der: a trusted root
+ *
+ * For apply: adds it by AddTrustedRootCertificate, unless it is there already. The fact "certificates.own-roots"
+ * remembers that it was put there by us; a stage that needs it keeps its fingerprint in a fact NAME.roots, and
+ * certificate-cleanup deletes it when no such fact has it any more.
+ *
+ * Returns: (transfer full): its InstanceID.
+ */
+char *pv_cert_store_add_root(PvJob *job, GBytes *der, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * pv_cert_store_release:
+ * @instance: InstanceID of a certificate
+ *
+ * For apply, before settings that refer to it are replaced or deleted: remembers it, durably, in the fact
+ * "certificates.released", so that certificate-cleanup deletes it when nothing refers to it any more.
+ */
+gboolean pv_cert_store_release(PvJob *job, const char *instance, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * pv_cert_store_read_references:
+ * @context_class: an association such as "IPS_8021xCredentialContext"; NULL: all that are known
+ *
+ * Returns: (transfer full): set of the InstanceIDs of the certificates that something in the device refers to; a class
+ *   that the firmware does not have refers to none. g_hash_table_unref().
+ */
+GHashTable *pv_cert_store_read_references(PvWsman *amt, const char *context_class, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Whether a fact of some use names the certificate (NAME.sha256, NAME.roots) or the key (NAME.spare-key). */
+gboolean pv_cert_store_is_claimed(PvJob *job, const char *fingerprint);
+
+/* Whether the fingerprint is one of a list as the facts keep it: joined by blanks. */
+gboolean pv_cert_store_list_has(const char *list, const char *fingerprint);
 
 G_END_DECLS

@@ -5,6 +5,7 @@
 #include <provost/ca.h>
 #include <provost/certificate.h>
 #include <provost/directory.h>
+#include <provost/eap.h>
 #include <provost/file.h>
 #include <provost/job.h>
 #include <provost/store.h>

@@ -173,6 +173,68 @@ static const PvDirectory stage_test_directory = {
 	.find_sid = stage_test_find_sid,
 };
 
+/* A CA that answers what the fixture says */
+
+static GBytes *
+stage_test_dup_der(JsonObject *ca, const char *member)
+{
+	gsize length = 0;
+	guchar *der = g_base64_decode(json_object_get_string_member(ca, member), &length);
+	return g_bytes_new_take(der, length);
+}
+
+static gboolean
+stage_test_submit(gpointer handle, const PvCertRequest *request, GBytes *csr_der,
+    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
+{
+	const char *outcome =
+	    json_object_get_string_member_with_default(handle, "outcome", "issued");
+	const char *const wanted[] = { "pc1.example.com", NULL };
+	g_assert_cmpstr(request->common_name, ==, "pc1.example.com");
+	g_assert_true(g_strv_equal(request->dns_names, wanted));
+	g_assert_cmpstr(request->ekus[0], ==,
+	    stage_test_peek_string(handle, "eku", "1.3.6.1.5.5.7.3.1"));
+	g_assert_cmpstr(request->template_name, ==, stage_test_peek_string(handle, "template", NULL));
+	g_assert_cmpstr(request->upn, ==, stage_test_peek_string(handle, "upn", NULL));
+	*reply = (PvCaReply) { .outcome = PV_CA_ISSUED };
+	if (g_str_equal(outcome, "issued")) {
+		reply->certificate = stage_test_dup_der(handle, "certificate");
+		return TRUE;
+	}
+	reply->outcome = g_str_equal(outcome, "pending") ? PV_CA_PENDING : PV_CA_DENIED;
+	reply->text = g_strdup(json_object_get_string_member(handle, "text"));
+	reply->cookie = reply->outcome == PV_CA_PENDING ? g_strdup("17") : NULL;
+	reply->not_before_sec = 60;
+	return TRUE;
+}
+
+static void
+stage_test_close_ca(gpointer handle)
+{
+}
+
+static const PvCa stage_test_ca = {
+	.type = "fixture",
+	.summary = "the answers of a fixture",
+	.submit = stage_test_submit,
+	.close = stage_test_close_ca,
+};
+
+void
+stage_test_prepare_ca(PvSite *site, const char *dir, JsonObject *fixture)
+{
+	g_autoptr(GError) error = NULL;
+	if (!json_object_has_member(fixture, "ca"))
+		return;
+	JsonObject *ca = json_object_get_object_member(fixture, "ca");
+	g_autoptr(GPtrArray) roots = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+	g_ptr_array_add(roots, stage_test_dup_der(ca, "root"));
+	site->ca = &stage_test_ca;
+	site->ca_handle = ca;
+	site->trust = pv_trust_new(roots, &error);
+	g_assert_no_error(error);
+}
+
 static PvDb *
 stage_test_open_db(const char *dir)
 {

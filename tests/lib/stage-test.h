@@ -41,6 +41,14 @@ G_BEGIN_DECLS
 /* Completes the site before the stage runs, for providers of the test's own. */
 typedef void (*StageTestPrepare)(PvSite *site, const char *dir, JsonObject *fixture);
 
+/* For stage_test_add(): a CA that answers what the case says, and refuses to be asked for anything else. Cases without
+ * the member have none.
+ *
+ *   "ca": { "root": BASE64, "certificate": BASE64,   DER; the answer to every request
+ *           "outcome": "issued" (or "pending", "denied"), "text": "…",
+ *           "eku": OID, "template": "…", "upn": "…" }   what must be asked for; default: a server's, none, none */
+void stage_test_prepare_ca(PvSite *site, const char *dir, JsonObject *fixture);
+
 /* Adds one test for each case of a plugin that has one stage, named as the plugin. */
 void stage_test_add(const char *plugin, StageTestPrepare prepare);
 
