@@ -263,14 +263,6 @@ keys_list_pairs(const PvSimDevice *device, GPtrArray *instances)
 	}
 }
 
-/* TLS uses it, now or after the next CommitChanges */
-static gboolean
-keys_is_in_use(const PvSimDevice *device, const PvSimCertificate *certificate)
-{
-	return device->tls_certificate == (int)certificate->handle ||
-	       device->tls.x509 == certificate->x509;
-}
-
 static void
 keys_remove_certificate(PvSimCall *call, const char *id)
 {
@@ -278,8 +270,9 @@ keys_remove_certificate(PvSimCall *call, const char *id)
 	PvSimCertificate *certificate =
 	    handle >= 0 ? pv_sim_device_find_certificate(call->device, (guint)handle) : NULL;
 	g_return_if_fail(certificate != NULL); /* the caller found the instance */
-	if (keys_is_in_use(call->device, certificate)) {
-		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "%s is in use by TLS", id);
+	const char *use = pv_sim_device_find_use(call->device, certificate);
+	if (use != NULL) {
+		pv_sim_call_refuse(call, PV_SIM_FAULT_ACCESS_DENIED, "%s is in use by %s", id, use);
 		return;
 	}
 	g_ptr_array_remove(call->device->certificates, certificate);
@@ -318,10 +311,10 @@ keys_remove_pair(PvSimCall *call, const char *id)
 	g_return_if_fail(key != NULL); /* the caller found the instance */
 	for (guint i = 0; i < device->certificates->len; i++) {
 		const PvSimCertificate *certificate = device->certificates->pdata[i];
-		if (keys_is_in_use(device, certificate) &&
-		    pv_sim_device_find_key_of(device, certificate->x509) == key) {
+		const char *use = pv_sim_device_find_use(device, certificate);
+		if (use != NULL && pv_sim_device_find_key_of(device, certificate->x509) == key) {
 			pv_sim_call_refuse(
-			    call, PV_SIM_FAULT_ACCESS_DENIED, "%s is in use by TLS", id);
+			    call, PV_SIM_FAULT_ACCESS_DENIED, "%s is in use by %s", id, use);
 			return;
 		}
 	}

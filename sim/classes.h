@@ -119,6 +119,21 @@ int pv_sim_class_handle(const char *prefix, const char *instance_id);
 		"SystemName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "Intel(r) AMT" \
 	}
 
+/* The properties of CIM_IEEE8021xSettings (amt/08 section 1) */
+#define PV_SIM_8021X_PROPERTIES \
+	{ "AuthenticationProtocol", PV_SIM_UINT, 0, NULL, 10 }, \
+	    { "Domain", PV_SIM_TEXT, 0, NULL, 128 }, \
+	    { "PACPassword", PV_SIM_TEXT, PV_SIM_WRITE_ONLY, NULL, 256 }, \
+	    { "PSK", PV_SIM_TEXT, PV_SIM_WRITE_ONLY, NULL, 64 }, \
+	    { "Password", PV_SIM_TEXT, PV_SIM_WRITE_ONLY, NULL, 32 }, \
+	    { "ProtectedAccessCredential", PV_SIM_BASE64, PV_SIM_WRITE_ONLY, NULL }, \
+	    { "RoamingIdentity", PV_SIM_TEXT, 0, NULL, 80 }, \
+	    { "ServerCertificateName", PV_SIM_TEXT, 0, NULL, 80 }, \
+	    { "ServerCertificateNameComparison", PV_SIM_UINT, 0, NULL, 3 }, \
+	{ \
+		"Username", PV_SIM_TEXT, 0, NULL, 128 \
+	}
+
 /* PT_STATUS (Intel AMT SDK) */
 enum {
 	PV_SIM_STATUS_SUCCESS = 0,
@@ -165,5 +180,6 @@ extern const PvSimClass pv_sim_classes_tls[];
 extern const PvSimClass pv_sim_classes_power[];
 extern const PvSimClass pv_sim_classes_features[];
 extern const PvSimClass pv_sim_classes_environment[];
+extern const PvSimClass pv_sim_classes_8021x[];
 
 G_END_DECLS

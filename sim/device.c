@@ -59,6 +59,14 @@ device_certificate_free(gpointer data)
 }
 
 static void
+device_credential_free(gpointer data)
+{
+	PvSimCredential *credential = data;
+	g_free(credential->user);
+	g_free(credential);
+}
+
+static void
 device_nonce_free(gpointer data)
 {
 	PvSimNonce *nonce = data;
@@ -163,6 +171,7 @@ device_wipe_stores(PvSimDevice *device)
 	device_add_system_account(device, "$$osadmin", 24);
 	g_ptr_array_set_size(device->keys, 0);
 	g_ptr_array_set_size(device->certificates, 0);
+	g_ptr_array_set_size(device->credentials, 0);
 	g_ptr_array_set_size(device->nonces, 0);
 	g_ptr_array_set_size(device->enumerations, 0);
 	device->tls_certificate = -1;
@@ -466,6 +475,55 @@ pv_sim_device_add_certificate(PvSimDevice *device, X509 *x509, gboolean trusted_
 	return entry;
 }
 
+static void
+device_add_credential(PvSimDevice *device, const char *user, int handle, gboolean root)
+{
+	if (handle < 0)
+		return;
+	PvSimCredential *credential = g_new0(PvSimCredential, 1);
+	credential->user = g_strdup(user);
+	credential->handle = (guint)handle;
+	credential->root = root;
+	g_ptr_array_add(device->credentials, credential);
+}
+
+void
+pv_sim_device_set_credentials(PvSimDevice *device, const char *user, int client, int root)
+{
+	for (guint i = device->credentials->len; i > 0; i--) {
+		const PvSimCredential *credential = device->credentials->pdata[i - 1];
+		if (g_strcmp0(credential->user, user) == 0)
+			g_ptr_array_remove_index(device->credentials, i - 1);
+	}
+	device_add_credential(device, user, client, FALSE);
+	device_add_credential(device, user, root, TRUE);
+}
+
+int
+pv_sim_device_find_credential(const PvSimDevice *device, const char *user, gboolean root)
+{
+	for (guint i = 0; i < device->credentials->len; i++) {
+		const PvSimCredential *credential = device->credentials->pdata[i];
+		if (credential->root == root && g_strcmp0(credential->user, user) == 0)
+			return (int)credential->handle;
+	}
+	return -1;
+}
+
+const char *
+pv_sim_device_find_use(const PvSimDevice *device, const PvSimCertificate *certificate)
+{
+	if (device->tls_certificate == (int)certificate->handle ||
+	    device->tls.x509 == certificate->x509)
+		return "TLS";
+	for (guint i = 0; i < device->credentials->len; i++) {
+		const PvSimCredential *credential = device->credentials->pdata[i];
+		if (credential->handle == certificate->handle)
+			return credential->user != NULL ? "wireless 802.1X" : "wired 802.1X";
+	}
+	return NULL;
+}
+
 void
 pv_sim_device_trace(PvSimDevice *device, PvSimTrace *trace)
 {
@@ -511,6 +569,7 @@ pv_sim_device_new(const PvSimDeviceConfig *config)
 	device->acl = g_ptr_array_new_with_free_func(device_acl_free);
 	device->keys = g_ptr_array_new_with_free_func(device_key_free);
 	device->certificates = g_ptr_array_new_with_free_func(device_certificate_free);
+	device->credentials = g_ptr_array_new_with_free_func(device_credential_free);
 	device->nonces = g_ptr_array_new_with_free_func(device_nonce_free);
 	device->enumerations = g_ptr_array_new_with_free_func(device_enumeration_free);
 	device->bags = g_hash_table_new_full(
@@ -533,6 +592,7 @@ pv_sim_device_free(PvSimDevice *device)
 	g_ptr_array_unref(device->acl);
 	g_ptr_array_unref(device->keys);
 	g_ptr_array_unref(device->certificates);
+	g_ptr_array_unref(device->credentials);
 	g_ptr_array_unref(device->nonces);
 	g_ptr_array_unref(device->enumerations);
 	g_hash_table_unref(device->bags);

@@ -54,6 +54,13 @@ typedef struct {
 	gboolean trusted_root;
 } PvSimCertificate;
 
+/* A certificate that 802.1X uses */
+typedef struct {
+	char *user; /* InstanceID of a CIM_IEEE8021xSettings; NULL: the wired profile */
+	guint handle;
+	gboolean root; /* of the RADIUS server's certificate, not the client's own */
+} PvSimCredential;
+
 /* TLS as the running network stack has it; what Put and Create change is in the device's bags until CommitChanges */
 typedef struct {
 	gboolean enabled;
@@ -128,6 +135,7 @@ typedef struct {
 	GPtrArray *acl; /* of PvSimAclEntry, by handle */
 	GPtrArray *keys; /* of PvSimKey */
 	GPtrArray *certificates; /* of PvSimCertificate */
+	GPtrArray *credentials; /* of PvSimCredential */
 	int tls_certificate; /* handle bound by AMT_TLSCredentialContext; -1: none */
 	PvSimTls tls;
 	EVP_PKEY
@@ -211,6 +219,11 @@ PvSimKey *pv_sim_device_add_key(
     PvSimDevice *device, EVP_PKEY *key, gboolean generated); /* takes the key */
 PvSimCertificate *pv_sim_device_add_certificate(
     PvSimDevice *device, X509 *x509, gboolean trusted_root); /* takes it */
+/* The certificates of one user of 802.1X, in place of those it had; -1: none */
+void pv_sim_device_set_credentials(PvSimDevice *device, const char *user, int client, int root);
+int pv_sim_device_find_credential(const PvSimDevice *device, const char *user, gboolean root);
+/* What a certificate is in use by: "TLS", "wired 802.1X" ...; NULL: nothing */
+const char *pv_sim_device_find_use(const PvSimDevice *device, const PvSimCertificate *certificate);
 PvSimAclEntry *pv_sim_device_add_acl(PvSimDevice *device); /* empty, at the lowest free handle */
 
 /* What was written to an instance. @id: InstanceID, NULL for a singleton. Lent; find: NULL when there is none. */

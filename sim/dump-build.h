@@ -50,5 +50,6 @@ dump_begin_object(JsonBuilder *builder, const char *name)
 
 /* Parts of pv_sim_dump_device() in files of their own */
 void pv_sim_dump_features(JsonBuilder *builder, const PvSimDevice *device);
+void pv_sim_dump_network(JsonBuilder *builder, const PvSimDevice *device);
 
 G_END_DECLS

@@ -79,9 +79,9 @@ dump_certificates(JsonBuilder *builder, const PvSimDevice *device)
 		dump_int(builder, "handle", certificate->handle);
 		dump_x509(builder, certificate->x509);
 		dump_bool(builder, "trusted-root", certificate->trusted_root);
-		dump_bool(builder, "in-use",
-		    device->tls_certificate == (int)certificate->handle ||
-			device->tls.x509 == certificate->x509);
+		dump_bool(builder, "in-use", pv_sim_device_find_use(device, certificate) != NULL);
+		dump_string(
+		    builder, "used-by", pv_sim_device_find_use(device, certificate));
 		dump_int(builder, "key", key != NULL ? (gint64)key->handle : -1);
 		json_builder_end_object(builder);
 	}
@@ -337,6 +337,7 @@ pv_sim_dump_device(PvSimDevice *device)
 	dump_string(builder, "guid", scheme->guid_base64);
 	json_builder_end_object(builder);
 	pv_sim_dump_features(builder, device);
+	pv_sim_dump_network(builder, device);
 	dump_roots(builder, device);
 	dump_bags(builder, device);
 	dump_string(builder, "last-tls-refusal", device->last_refusal);

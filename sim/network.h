@@ -13,4 +13,19 @@ gboolean pv_sim_environment_is_outside(const PvSimDevice *device);
 /* Redirection on port 16994 (plain) or 16995 (TLS): is the port open? */
 gboolean pv_sim_redirection_listens(const PvSimDevice *device, gboolean tls);
 
+/* 802.1X (amt/08 section 1). Settings are those of CIM_IEEE8021xSettings, with DMTF's numbers. */
+const PvSimInstance *pv_sim_8021x_wired(const PvSimDevice *device); /* NULL: off */
+gboolean pv_sim_8021x_needs_client(const PvSimInstance *settings); /* EAP-TLS, EAP-FAST/TLS */
+const char *pv_sim_8021x_judge(
+    const PvSimInstance *settings); /* why they are refused; NULL: fine */
+/* ServerCertificateNameComparison as clients write it to DMTF's number, and back; FALSE: no number of this class */
+gboolean pv_sim_8021x_read_comparison(const PvSimDevice *device, PvSimInstance *settings);
+void pv_sim_8021x_show_comparison(const PvSimDevice *device, PvSimInstance *settings);
+/* The handle of a root, or of a certificate with a key; -1 for no reference; FALSE: it names none */
+gboolean pv_sim_8021x_find_certificate(
+    const PvSimDevice *device, const PvSimEpr *epr, gboolean root, int *handle);
+/* The associations of one user of certificates, as instances of @class_name */
+void pv_sim_8021x_list_contexts(const PvSimDevice *device, const char *class_name, const char *user,
+    const char *provider, const char *provider_id, GPtrArray *instances);
+
 G_END_DECLS

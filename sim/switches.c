@@ -62,6 +62,8 @@ static const SwitchRow switch_rows[] = {
 	{ "sku", SWITCH_CHOICE, AT(sku), "pro", "pro|standard", "C", "AMT Pro, or Intel Standard Manageability, which has no KVM" },
 	{ "web-ui", SWITCH_CHOICE, AT(web_ui), "present", "present|missing|refused", "I", "whether AMT_WebUIService exists, and whether it can be switched" },
 	{ "optin-modifiable", SWITCH_BOOL, AT(optin_modifiable), "true", NULL, "M", "CanModifyOptInPolicy: whether OptInRequired can be changed" },
+	{ "8021x-amt-class", SWITCH_BOOL, AT(amt_8021x), "true", NULL, "?", "whether AMT_8021XProfile exists besides IPS_IEEE8021xSettings on AMT 8.0 and later" },
+	{ "8021x-comparison", SWITCH_CHOICE, AT(comparison), "dmtf", "dmtf|amt", "?", "numbers of ServerCertificateNameComparison outside of AMT_8021XProfile: 2 full name and 3 suffix, or 0 and 1" },
 	{ "environment-max", SWITCH_UINT, AT(environment_max), "5", NULL, "I", "home domains that AMT_EnvironmentDetectionSettingData takes" },
 	{ "environment-lockout", SWITCH_BOOL, AT(environment_lockout), "true", NULL, "S", "whether the remote ports close when DHCP's suffix is none of the home domains" },
 	{ "environment-match", SWITCH_CHOICE, AT(environment_match), "exact", "exact|tail", "?", "whether DHCP's suffix must be a home domain, or may lie below one" },

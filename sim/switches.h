@@ -18,6 +18,7 @@ enum { PV_SIM_SKU_PRO, PV_SIM_SKU_STANDARD };
 enum { PV_SIM_WEB_PRESENT, PV_SIM_WEB_MISSING, PV_SIM_WEB_REFUSED };
 enum { PV_SIM_MATCH_EXACT, PV_SIM_MATCH_TAIL };
 enum { PV_SIM_PSK_ONLY, PV_SIM_PSK_BOTH };
+enum { PV_SIM_COMPARISON_DMTF, PV_SIM_COMPARISON_AMT };
 enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
 
 #define PV_SIM_PID_LENGTH 8
@@ -60,6 +61,8 @@ typedef struct {
 	guint sku;
 	guint web_ui;
 	guint optin_modifiable;
+	guint amt_8021x;
+	guint comparison;
 	guint environment_max;
 	guint environment_lockout;
 	guint environment_match;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The classes that are there once a device is provisioned: what each takes, and what it refuses */
 #include "sim/tests/client.h"
+#include "sim/x509.h"
 
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <string.h>
 
 #define REDIRECTION "AMT_RedirectionService"
 #define KVM "CIM_KVMRedirectionSAP"
 #define OPT_IN "IPS_OptInService"
 #define WEB "AMT_WebUIService"
+#define STORE "AMT_PublicKeyManagementService"
 #define STATE(number) "<r:RequestedState>" number "</r:RequestedState>"
 
 /* A device in POST that takes the login of admin, whose TLS port a plain client certificate reaches */
@@ -212,6 +216,261 @@ classes_test_environment(void)
 	test_sim_stop(sim);
 }
 
+/* Certificates in the device: 0 a client certificate with its key, 1 a root, 2 a client certificate without key */
+
+static EVP_PKEY *
+classes_test_add(
+    TestClient *client, const char *method, const PvSimX509Spec *spec, gboolean with_key)
+{
+	EVP_PKEY *key = EVP_RSA_gen(2048);
+	X509 *x509 = pv_sim_x509_make(spec, key, NULL, key);
+	unsigned char *der = NULL, *key_der = NULL;
+	int length = i2d_X509(x509, &der);
+	int key_length = i2d_PrivateKey(key, &key_der);
+	g_autofree char *text = g_base64_encode(der, (gsize)length);
+	g_autofree char *key_text = g_base64_encode(key_der, (gsize)key_length);
+	g_autofree char *blob = g_strdup_printf("<r:CertificateBlob>%s</r:CertificateBlob>", text);
+	g_autofree char *key_blob = g_strdup_printf("<r:KeyBlob>%s</r:KeyBlob>", key_text);
+	if (with_key)
+		g_assert_cmpuint(test_invoke(client, STORE, "AddKey", key_blob, NULL), ==, 0);
+	g_assert_cmpuint(test_invoke(client, STORE, method, blob, NULL), ==, 0);
+	OPENSSL_free(der);
+	OPENSSL_free(key_der);
+	X509_free(x509);
+	return key;
+}
+
+/* The client's key; EVP_PKEY_free() */
+static EVP_PKEY *
+classes_test_fill_store(TestClient *client)
+{
+	static const PvSimX509Spec own = { .common_name = "pc-0001.example.com",
+		.oids = { PV_SIM_X509_OID_CLIENT } };
+	static const PvSimX509Spec root = { .common_name = "RADIUS CA", .ca = TRUE };
+	EVP_PKEY *key = classes_test_add(client, "AddCertificate", &own, TRUE);
+	EVP_PKEY_free(classes_test_add(client, "AddTrustedRootCertificate", &root, FALSE));
+	EVP_PKEY_free(classes_test_add(client, "AddCertificate", &own, FALSE));
+	return key;
+}
+
+#define PROFILE "AMT_8021XProfile"
+#define SETTINGS "IPS_IEEE8021xSettings"
+#define CERTIFICATE(handle) "Intel(r) AMT Certificate: Handle: " handle
+#define KEY "Intel(r) AMT Key: Handle: 0"
+#define EPR(name, handle) \
+	"<r:" name "><a:Address>default</a:Address><a:ReferenceParameters><w:ResourceURI>http://" \
+		   "intel.com/wbem/wscim/1/amt-schema/1/AMT_PublicKeyCertificate</w:ResourceURI>" \
+	"<w:SelectorSet><w:Selector Name=\"InstanceID\">" CERTIFICATE( \
+	    handle) "</w:Selector></w:SelectorSet></a:ReferenceParameters></r:" name ">"
+#define EAP(number) "<r:AuthenticationProtocol>" number "</r:AuthenticationProtocol>"
+#define ON(text) "<r:Enabled>" text "</r:Enabled>"
+#define USER "<r:Username>pc1$@example.com</r:Username>"
+#define PASSWORD "<r:Password>Secr3t-of-pc1</r:Password>"
+#define SERVER(comparison) \
+	"<r:ServerCertificateName>radius.example.com</" \
+	"r:ServerCertificateName><r:ServerCertificateNameComparison>" comparison \
+	"</r:ServerCertificateNameComparison>"
+
+static void
+classes_test_assert_wired(TestSim *sim, const char *eap, const char *match, gboolean ready)
+{
+	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+	g_assert_true(test_dump_bool(dump, "wired-8021x.enabled"));
+	g_assert_cmpstr(test_dump_string(dump, "wired-8021x.eap"), ==, eap);
+	g_assert_cmpstr(test_dump_string(dump, "wired-8021x.server-name-match"), ==, match);
+	g_assert_cmpint(test_dump_bool(dump, "wired-8021x.ready"), ==, ready);
+}
+
+static void
+classes_test_8021x_amt(void)
+{
+	static const char *const arguments[] = { "--state", "post", NULL };
+	/* clang-format off */
+	static const TestRow rows[] = {
+		{ "no state", PROFILE, "Put", NULL, EAP("2") USER PASSWORD, "SchemaValidationError" },
+		{ "a number", PROFILE, "Put", NULL, ON("2") EAP("2") USER PASSWORD, "SchemaValidationError" },
+		{ "no protocol", PROFILE, "Put", NULL, ON("true") USER PASSWORD, "SchemaValidationError" },
+		{ "DMTF's FAST/TLS", PROFILE, "Put", NULL, ON("true") EAP("10") EPR("ClientCertificate", "0"), "SchemaValidationError" },
+		{ "PEAP without a user", PROFILE, "Put", NULL, ON("true") EAP("2") PASSWORD, "SchemaValidationError" },
+		{ "PEAP without a password", PROFILE, "Put", NULL, ON("true") EAP("2") USER, "SchemaValidationError" },
+		{ "TLS without a certificate", PROFILE, "Put", NULL, ON("true") EAP("0") USER, "SchemaValidationError" },
+		{ "no reference", PROFILE, "Put", NULL, ON("true") EAP("0") "<r:ClientCertificate>0</r:ClientCertificate>", "SchemaValidationError" },
+		{ "no such certificate", PROFILE, "Put", NULL, ON("true") EAP("0") EPR("ClientCertificate", "9"), "InvalidSelectors" },
+		{ "a root", PROFILE, "Put", NULL, ON("true") EAP("0") EPR("ClientCertificate", "1"), "InvalidSelectors" },
+		{ "no key", PROFILE, "Put", NULL, ON("true") EAP("0") EPR("ClientCertificate", "2"), "InvalidSelectors" },
+		{ "an issuer that is no root", PROFILE, "Put", NULL,
+		    ON("true") EAP("0") EPR("ClientCertificate", "0") EPR("ServerCertificateIssuer", "0"), "InvalidSelectors" },
+		{ "a server without comparison", PROFILE, "Put", NULL,
+		    ON("true") EAP("2") USER PASSWORD "<r:ServerCertificateName>a</r:ServerCertificateName>", "SchemaValidationError" },
+		{ "DMTF's comparison", PROFILE, "Put", NULL, ON("true") EAP("2") USER PASSWORD SERVER("2"), "SchemaValidationError" },
+		{ "129 characters", PROFILE, "Put", NULL,
+		    ON("true") EAP("2") PASSWORD "<r:Username>" LETTERS_64 LETTERS_64 "a</r:Username>", "SchemaValidationError" },
+		{ "33 characters", PROFILE, "Put", NULL,
+		    ON("true") EAP("2") USER "<r:Password>abcdefghabcdefghabcdefghabcdefgha</r:Password>", "SchemaValidationError" },
+		{ "129 characters", PROFILE, "Put", NULL,
+		    ON("true") EAP("2") USER PASSWORD "<r:Domain>" LETTERS_64 LETTERS_64 "a</r:Domain>", "SchemaValidationError" },
+		{ "a day and a second", PROFILE, "Put", NULL, ON("true") EAP("2") USER PASSWORD "<r:PxeTimeout>86401</r:PxeTimeout>", "SchemaValidationError" },
+		{ "of the other class", PROFILE, "Put", NULL, ON("true") EAP("2") USER PASSWORD "<r:AvailableInS0>true</r:AvailableInS0>", "SchemaValidationError" },
+		{ "another one", PROFILE, "Put", "Intel(r) AMT 802.1x Profile 1", ON("false"), "InvalidSelectors" },
+		{ "no Delete", PROFILE, "Delete", NULL, "", "ActionNotSupported" },
+		{ "no Put of an association", "AMT_8021xCredentialContext", "Put", NULL, "", "ActionNotSupported" },
+		{ "FAST/TLS", PROFILE, "Put", "Intel(r) AMT 802.1x Profile 0",
+		    ON("true") EAP("6") EPR("ClientCertificate", "0") EPR("ServerCertificateIssuer", "1") SERVER("1") USER, "ok" },
+		{ "in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("0"), "", "AccessDenied" },
+		{ "in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("1"), "", "AccessDenied" },
+		{ "in use", "AMT_PublicPrivateKeyPair", "Delete", KEY, "", "AccessDenied" },
+		{ "not in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("2"), "", "ok" },
+	};
+	static const TestRow off[] = {
+		{ "off", PROFILE, "Put", NULL, ON("false") "<r:PxeTimeout>0</r:PxeTimeout>", "ok" },
+		{ "free", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("0"), "", "ok" },
+		{ "free", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("1"), "", "ok" },
+		{ "free", "AMT_PublicPrivateKeyPair", "Delete", KEY, "", "ok" },
+	};
+	/* clang-format on */
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	EVP_PKEY *key = classes_test_fill_store(client);
+	test_rows(client, rows, G_N_ELEMENTS(rows));
+
+	/* both classes show it, each with its numbers */
+	classes_test_assert_wired(sim, "FAST/TLS", "suffix", TRUE);
+	classes_test_assert_dump(sim, "wired-8021x.pxe-timeout", "120");
+	g_autoptr(TestAnswer) settings = test_get(client, SETTINGS, NULL, NULL);
+	g_assert_nonnull(
+	    strstr(settings->body, "<g:AuthenticationProtocol>10</g:AuthenticationProtocol>"));
+	g_assert_nonnull(strstr(settings->body,
+	    "<g:ServerCertificateNameComparison>3</g:ServerCertificateNameComparison>"));
+	g_assert_nonnull(strstr(settings->body, "<g:Enabled>2</g:Enabled>"));
+	guint pulls = 0;
+	g_autoptr(TestAnswer) contexts =
+	    test_pull_all(client, "AMT_8021xCredentialContext", &pulls);
+	g_assert_nonnull(strstr(contexts->body, ">" CERTIFICATE("0") "<"));
+	g_assert_nonnull(strstr(contexts->body, ">" CERTIFICATE("1") "<"));
+	g_assert_nonnull(strstr(contexts->body, ">Intel(r) AMT 802.1x Profile 0<"));
+
+	/* a later profile takes the place of all of the earlier one, certificates included */
+	test_put(client, PROFILE, NULL, NULL, ON("true") EAP("2") USER PASSWORD);
+	classes_test_assert_wired(sim, "PEAPv0/MSCHAPV2", NULL, TRUE);
+	classes_test_assert_dump(sim, "wired-8021x.password", "Secr3t-of-pc1");
+	g_autoptr(TestAnswer) profile = test_get(client, PROFILE, NULL, NULL);
+	g_assert_null(strstr(profile->body, "Secr3t")); /* write only */
+	g_assert_nonnull(strstr(profile->body, "<g:Username>pc1$@example.com</g:Username>"));
+	test_rows(client, off, G_N_ELEMENTS(off));
+	EVP_PKEY_free(key);
+	test_sim_stop(sim);
+}
+
+static void
+classes_test_8021x_ips(void)
+{
+	static const char *const arguments[] = { "--state", "post", NULL };
+	/* clang-format off */
+	static const TestRow rows[] = {
+		{ "off: no certificates", SETTINGS, "SetCertificates", NULL, EPR("ServerCertificateIssuer", "1") EPR("ClientCertificate", "0"), "1" },
+		{ "a word", SETTINGS, "Put", NULL, ON("true") EAP("0"), "SchemaValidationError" },
+		{ "no such state", SETTINGS, "Put", NULL, ON("4") EAP("0"), "SchemaValidationError" },
+		{ "EAP-MD5", SETTINGS, "Put", NULL, ON("2") EAP("6") USER PASSWORD, "SchemaValidationError" },
+		{ "TTLS without a user", SETTINGS, "Put", NULL, ON("6") EAP("1"), "SchemaValidationError" },
+		{ "0 is AMT's", SETTINGS, "Put", NULL, ON("2") EAP("0") SERVER("0"), "SchemaValidationError" },
+		{ "1 is other", SETTINGS, "Put", NULL, ON("2") EAP("0") SERVER("1"), "SchemaValidationError" },
+		{ "by reference", SETTINGS, "Put", NULL, ON("2") EAP("0") EPR("ClientCertificate", "0"), "SchemaValidationError" },
+		{ "a day and a second", SETTINGS, "Put", NULL, ON("2") EAP("0") "<r:PxeTimeout>86401</r:PxeTimeout>", "SchemaValidationError" },
+		{ "another one", SETTINGS, "Put", "Intel(r) AMT: Settings", ON("3"), "InvalidSelectors" },
+		{ "right", SETTINGS, "Put", "Intel(r) AMT: 8021X Settings", ON("2") EAP("0") SERVER("2") "<r:PxeTimeout>86400</r:PxeTimeout>", "ok" },
+		{ "out of order", SETTINGS, "SetCertificates", NULL, EPR("ClientCertificate", "0") EPR("ServerCertificateIssuer", "1"), "SchemaValidationError" },
+		{ "none", SETTINGS, "SetCertificates", NULL, "", "1" },
+		{ "TLS needs the client's", SETTINGS, "SetCertificates", NULL, EPR("ServerCertificateIssuer", "1"), "1" },
+		{ "no key", SETTINGS, "SetCertificates", NULL, EPR("ServerCertificateIssuer", "1") EPR("ClientCertificate", "2"), "1" },
+		{ "no such root", SETTINGS, "SetCertificates", NULL, EPR("ServerCertificateIssuer", "7") EPR("ClientCertificate", "0"), "1" },
+	};
+	static const TestRow certificates[] = {
+		{ "right", SETTINGS, "SetCertificates", NULL, EPR("ServerCertificateIssuer", "1") EPR("ClientCertificate", "0"), "0" },
+		{ "in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("0"), "", "AccessDenied" },
+		{ "in use", "AMT_PublicPrivateKeyPair", "Delete", KEY, "", "AccessDenied" },
+	};
+	static const TestRow amt_numbers[] = {
+		{ "2 is DMTF's", SETTINGS, "Put", NULL, ON("2") EAP("0") SERVER("2"), "SchemaValidationError" },
+		{ "right", SETTINGS, "Put", NULL, ON("2") EAP("0") SERVER("1"), "ok" },
+	};
+	static const TestRow off[] = {
+		{ "off", SETTINGS, "Put", NULL, ON("3") "<r:PxeTimeout>60</r:PxeTimeout>", "ok" },
+		{ "free", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("0"), "", "ok" },
+	};
+	/* clang-format on */
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	EVP_PKEY *key = classes_test_fill_store(client);
+	test_rows(client, rows, G_N_ELEMENTS(rows));
+	classes_test_assert_wired(sim, "TLS", "full", FALSE); /* the certificate is still missing */
+	test_rows(client, certificates, G_N_ELEMENTS(certificates));
+	classes_test_assert_wired(sim, "TLS", "full", TRUE);
+	{
+		/* the dump holds what a supplicant needs */
+		g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+		const char *pem = test_dump_string(dump, "wired-8021x.private-key");
+		BIO *memory = BIO_new_mem_buf(pem, -1);
+		EVP_PKEY *dumped = PEM_read_bio_PrivateKey(memory, NULL, NULL, NULL);
+		g_assert_cmpint(EVP_PKEY_eq(dumped, key), ==, 1);
+		EVP_PKEY_free(dumped);
+		BIO_free(memory);
+		g_assert_true(g_str_has_prefix(
+		    test_dump_string(dump, "wired-8021x.ca-certificate"), "-----BEGIN CERT"));
+	}
+	guint pulls = 0;
+	g_autoptr(TestAnswer) contexts =
+	    test_pull_all(client, "IPS_8021xCredentialContext", &pulls);
+	g_assert_nonnull(strstr(contexts->body, ">" CERTIFICATE("1") "<"));
+	g_assert_nonnull(strstr(contexts->body, ">Intel(r) AMT: 8021X Settings<"));
+
+	classes_test_set(sim, "switch:8021x-comparison=amt");
+	test_rows(client, amt_numbers, G_N_ELEMENTS(amt_numbers));
+	classes_test_assert_wired(sim, "TLS", "suffix", TRUE); /* the certificates stay */
+	g_autoptr(TestAnswer) settings = test_get(client, SETTINGS, NULL, NULL);
+	g_assert_nonnull(strstr(settings->body,
+	    "<g:ServerCertificateNameComparison>1</g:ServerCertificateNameComparison>"));
+	test_rows(client, off, G_N_ELEMENTS(off));
+	g_autoptr(TestAnswer) now = test_get(client, SETTINGS, NULL, NULL);
+	g_assert_null(strstr(now->body, "AuthenticationProtocol"));
+	g_assert_nonnull(strstr(now->body, "<g:PxeTimeout>60</g:PxeTimeout>"));
+	EVP_PKEY_free(key);
+	test_sim_stop(sim);
+}
+
+/* Which generation has which class */
+static void
+classes_test_8021x_generations(void)
+{
+	static const char *const arguments[] = { "--state", "post", "--personality", "6.2", "--set",
+		"8021x-amt-class=false", NULL };
+	/* clang-format off */
+	static const TestRow old[] = {
+		{ "the only one", PROFILE, "Get", NULL, "", "ok" },
+		{ "since 8.0", SETTINGS, "Get", NULL, "", "DestinationUnreachable" },
+		{ "since 8.0", "IPS_8021xCredentialContext", "Get", NULL, "", "DestinationUnreachable" },
+		{ "PEAP", PROFILE, "Put", NULL, ON("true") EAP("2") USER PASSWORD, "ok" },
+	};
+	static const TestRow modern[] = {
+		{ "removed", PROFILE, "Get", NULL, "", "DestinationUnreachable" },
+		{ "removed", "AMT_8021xCredentialContext", "Get", NULL, "", "DestinationUnreachable" },
+		{ "there", SETTINGS, "Get", NULL, "", "ok" },
+	};
+	/* clang-format on */
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	client->port = 16992;
+	test_rows(client, old, G_N_ELEMENTS(old));
+	classes_test_assert_wired(sim, "PEAPv0/MSCHAPV2", NULL, TRUE);
+	test_sim_stop(sim);
+
+	static const char *const newer[] = { "--state", "post", "--set", "8021x-amt-class=false",
+		NULL };
+	sim = test_sim_start(newer);
+	g_autoptr(TestClient) other = classes_test_client(sim);
+	test_rows(other, modern, G_N_ELEMENTS(modern));
+	test_sim_stop(sim);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -220,6 +479,9 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/classes/features-absent", classes_test_features_absent);
 	g_test_add_func("/sim/classes/features-old", classes_test_features_old);
 	g_test_add_func("/sim/classes/environment", classes_test_environment);
+	g_test_add_func("/sim/classes/8021x-amt", classes_test_8021x_amt);
+	g_test_add_func("/sim/classes/8021x-ips", classes_test_8021x_ips);
+	g_test_add_func("/sim/classes/8021x-generations", classes_test_8021x_generations);
 	test_pki_make();
 	int status = g_test_run();
 	test_pki_remove();

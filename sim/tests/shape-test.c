@@ -82,6 +82,12 @@ static const ShapeRow shape_rows[] = {
 	{ "amt/environmentdetection/pull.xml", "AMT_EnvironmentDetectionSettingData", "Pull", NULL, "" },
 	{ "amt/environmentdetection/put.xml", "AMT_EnvironmentDetectionSettingData", "Put", ENVIRONMENT("<r:DetectionStrings>test.com</r:DetectionStrings><r:DetectionStrings>b.com</r:DetectionStrings>"), " DetectionStrings " },
 	{ "amt/environmentdetection/get.xml", "AMT_EnvironmentDetectionSettingData", "Get", NULL, "" },
+	{ "amt/ieee8021x/profile/get.xml", "AMT_8021XProfile", "Get", NULL, "" },
+	{ "amt/ieee8021x/profile/pull.xml", "AMT_8021XProfile", "Pull", NULL, "" },
+	{ "amt/ieee8021x/credentialcontext/pull.xml", "AMT_8021xCredentialContext", "Pull", NULL, "" },
+	{ "amt/ieee8021x/profile/put.xml", "AMT_8021XProfile", "Put", "<r:ActiveInS0>false</r:ActiveInS0><r:Enabled>false</r:Enabled><r:PxeTimeout>120</r:PxeTimeout>", "" },
+	{ "ips/ieee8021x/settings/get.xml", "IPS_IEEE8021xSettings", "Get", NULL, "" },
+	{ "ips/ieee8021x/settings/pull.xml", "IPS_IEEE8021xSettings", "Pull", NULL, "" },
 };
 /* clang-format on */
 
