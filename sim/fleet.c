@@ -10,6 +10,7 @@
 
 #define FLEET_MAX 60000
 #define FLEET_FILE_MAX (16 * 1024 * 1024)
+#define FLEET_OTHER_FILES 200 /* loops, log, control, and connections to begin with */
 #define FLEET_ROOTS_MAX 33 /* amt/03 section 3 */
 
 static void
@@ -24,16 +25,32 @@ fleet_root_free(gpointer data)
 	pv_sim_root_free(data);
 }
 
-/* Each device holds up to two listeners and a few connections */
-static void
-fleet_raise_limit(void)
+/* Each device holds up to two listeners and a few connections. At least one listener each must fit. */
+static gboolean
+fleet_raise_limit(guint devices, GError **error)
 {
+	rlim_t least = (rlim_t)devices + FLEET_OTHER_FILES;
+	rlim_t wanted = 2 * (rlim_t)devices + FLEET_OTHER_FILES;
 	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(
-		    RLIMIT_NOFILE, &limit); /* if it stays low, opening a port says so */
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return TRUE; /* not known: opening a port tells */
+	if (limit.rlim_cur < wanted) {
+		struct rlimit more = { MAX(wanted, limit.rlim_max), MAX(wanted, limit.rlim_max) };
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0) /* beyond the hard limit: root only */
+			limit = more;
+		else if (limit.rlim_cur < limit.rlim_max) {
+			limit.rlim_cur = limit.rlim_max;
+			(void)setrlimit(RLIMIT_NOFILE, &limit); /* lowers nothing: cannot fail */
+		}
 	}
+	if (limit.rlim_cur >= least)
+		return TRUE;
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES,
+	    "%u devices need %" G_GUINT64_FORMAT
+	    " open files or more, and the limit is %" G_GUINT64_FORMAT
+	    ": raise it (ulimit -Hn, LimitNOFILE= of a unit), or start fewer",
+	    devices, (guint64)least, (guint64)limit.rlim_cur);
+	return FALSE;
 }
 
 static PvSimRoot *
@@ -310,7 +327,6 @@ pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 		    "--devices takes 1 to %u", FLEET_MAX);
 		return NULL;
 	}
-	fleet_raise_limit();
 	g_autoptr(PvSimFleet) fleet = g_new0(PvSimFleet, 1);
 	g_autoptr(GPtrArray) roots = g_ptr_array_new_with_free_func(fleet_root_free);
 	fleet->devices = g_ptr_array_new_with_free_func(fleet_device_free);
@@ -319,14 +335,13 @@ pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 	if (options->roots_file != NULL && !fleet_load_roots(options->roots_file, roots, error))
 		return NULL;
 	FleetBuild build = { options, fleet, roots, ntohl(base.s_addr) };
-	if (options->fleet_file != NULL)
-		return fleet_add_file(&build, options->fleet_file, error) ? g_steal_pointer(&fleet)
-									  : NULL;
-	for (guint i = 0; i < options->devices; i++) {
+	if (options->fleet_file != NULL && !fleet_add_file(&build, options->fleet_file, error))
+		return NULL;
+	for (guint i = 0; options->fleet_file == NULL && i < options->devices; i++) {
 		if (!fleet_add(&build, NULL, error))
 			return NULL;
 	}
-	return g_steal_pointer(&fleet);
+	return fleet_raise_limit(fleet->devices->len, error) ? g_steal_pointer(&fleet) : NULL;
 }
 
 void

@@ -3,7 +3,10 @@
 #include "sim/tests/client.h"
 
 #include <arpa/inet.h>
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -238,6 +241,68 @@ generation_test_set_psk(void)
 	test_sim_stop(sim);
 }
 
+/* A fleet at rest */
+
+static guint64
+generation_test_resident_kib(const TestSim *sim)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)sim->pid);
+	g_autofree char *text = NULL;
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	const char *row = strstr(text, "VmRSS:");
+	g_assert_nonnull(row);
+	return g_ascii_strtoull(row + strlen("VmRSS:"), NULL, 10); /* skips the blanks */
+}
+
+static guint64
+generation_test_idle_kib(const char *devices)
+{
+	const char *const arguments[] = { "--devices", devices, "--personality", ALL, NULL };
+	TestSim *sim = test_sim_start(arguments);
+	guint64 resident = generation_test_resident_kib(sim);
+	test_sim_stop(sim);
+	return resident;
+}
+
+static void
+generation_test_idle_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	g_test_skip("a sanitizer takes memory of its own");
+#else
+	guint64 few = generation_test_idle_kib("9");
+	guint64 many = generation_test_idle_kib("609");
+	g_test_message("%" G_GUINT64_FORMAT " KiB, %" G_GUINT64_FORMAT " KiB", few, many);
+	g_assert_cmpuint(many - few, <, 600 * 15);
+#endif
+}
+
+/* As a user who may not go beyond the hard limit */
+static void
+generation_test_few_files(gpointer data)
+{
+	struct rlimit limit = { 256, 256 };
+	(void)prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0); /* fails where it is not held */
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void
+generation_test_files_limit(void)
+{
+	const char *build = g_getenv("PV_TOP_BUILDDIR");
+	g_autofree char *program =
+	    g_build_filename(build != NULL ? build : ".", "provost-sim", NULL);
+	const char *const argv[] = { program, "run", "--devices", "100", "--base", "127.90.0.1",
+		"--control", "/nonexistent/socket", NULL };
+	g_autofree char *said = NULL;
+	int status = 0;
+	g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL,
+	    generation_test_few_files, NULL, NULL, &said, &status, NULL));
+	g_assert_false(g_spawn_check_wait_status(status, NULL));
+	g_assert_nonnull(
+	    strstr(said, "100 devices need 300 open files or more, and the limit is 256"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -248,6 +313,8 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/psk/set-up", generation_test_psk_setup);
 	g_test_add_func("/sim/psk/hello", generation_test_psk_hello);
 	g_test_add_func("/sim/psk/set", generation_test_set_psk);
+	g_test_add_func("/sim/idle/memory", generation_test_idle_memory);
+	g_test_add_func("/sim/idle/files-limit", generation_test_files_limit);
 	test_pki_make();
 	int status = g_test_run();
 	test_pki_remove();
