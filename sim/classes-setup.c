@@ -240,8 +240,10 @@ setup_list_hashes(const PvSimDevice *device, GPtrArray *instances)
 		    g_strdup_printf("Intel(r) AMT Certificate Hash: Handle: %u", i);
 		pv_sim_instance_add(instance, "Description", root->name);
 		pv_sim_instance_add(instance, "Enabled", root->active ? "true" : "false");
-		pv_sim_instance_add_bytes(instance, "HashData", root->sha256, sizeof root->sha256);
-		pv_sim_instance_add(instance, "HashType", "2"); /* SHA-256 (amt/03 section 3) */
+		guint length = 0, type = 0;
+		const guint8 *hash = pv_sim_device_root_hash(device, root, &length, &type);
+		pv_sim_instance_add_bytes(instance, "HashData", hash, length);
+		pv_sim_instance_add_uint(instance, "HashType", type);
 		pv_sim_instance_add(instance, "InstanceID", id);
 		pv_sim_instance_add(instance, "IsDefault", root->is_default ? "true" : "false");
 		g_ptr_array_add(instances, instance);

@@ -33,13 +33,24 @@ static const PvSimProperty tls_collection[] = {
 };
 /* clang-format on */
 
+/* Newer firmware may spell it so (amt/06 section 5). g_free() */
+static char *
+tls_shown_id(const PvSimDevice *device, const char *id)
+{
+	g_assert(g_str_has_prefix(id, "Intel(r)"));
+	return device->switches->tls_trademark
+		   ? g_strconcat("Intel\u00ae", id + strlen("Intel(r)"), NULL)
+		   : g_strdup(id);
+}
+
 static void
 tls_add_settings(const PvSimDevice *device, const char *id, GPtrArray *instances)
 {
 	const PvSimInstance *bag = pv_sim_device_find_bag(device, "AMT_TLSSettingData", id);
 	PvSimInstance *instance = pv_sim_instance_dup(bag);
-	pv_sim_instance_set(instance, "ElementName", id);
-	pv_sim_instance_set(instance, "InstanceID", id);
+	g_autofree char *shown = tls_shown_id(device, id);
+	pv_sim_instance_set(instance, "ElementName", shown);
+	pv_sim_instance_set(instance, "InstanceID", shown);
 	if (device->personality->modern_tls_class)
 		pv_sim_instance_set(instance, "NonSecureConnectionsSupported",
 		    device->switches->nonsecure_supported ? "true" : "false");
@@ -49,14 +60,17 @@ tls_add_settings(const PvSimDevice *device, const char *id, GPtrArray *instances
 static void
 tls_list_settings(const PvSimDevice *device, GPtrArray *instances)
 {
-	tls_add_settings(device, PV_SIM_TLS_REMOTE, instances);
-	tls_add_settings(device, PV_SIM_TLS_LOCAL, instances);
+	gboolean local_first = device->switches->tls_local_first;
+	tls_add_settings(device, local_first ? PV_SIM_TLS_LOCAL : PV_SIM_TLS_REMOTE, instances);
+	tls_add_settings(device, local_first ? PV_SIM_TLS_REMOTE : PV_SIM_TLS_LOCAL, instances);
 }
 
 static void
-tls_put_settings(PvSimCall *call, const char *id)
+tls_put_settings(PvSimCall *call, const char *shown)
 {
 	const PvSimInstance *input = call->input;
+	const char *id = g_str_has_suffix(shown, "AMT 802.3 TLS Settings") ? PV_SIM_TLS_REMOTE
+									   : PV_SIM_TLS_LOCAL;
 	gboolean enabled = pv_sim_instance_get_bool(input, "Enabled");
 	gboolean remote = strcmp(id, PV_SIM_TLS_REMOTE) == 0;
 	if (enabled && !pv_sim_instance_has(input, "MutualAuthentication")) {

@@ -31,6 +31,26 @@ pv_sim_root_dup(const PvSimRoot *root)
 	return copy;
 }
 
+const guint8 *
+pv_sim_device_root_hash(
+    const PvSimDevice *device, const PvSimRoot *root, guint *length, guint *type)
+{
+	switch (device->switches->root_hash) {
+	case PV_SIM_ROOT_SHA1:
+		*length = sizeof root->sha1;
+		*type = 1;
+		return root->sha1;
+	case PV_SIM_ROOT_SHA384:
+		*length = sizeof root->sha384;
+		*type = 3;
+		return root->sha384;
+	default:
+		*length = sizeof root->sha256;
+		*type = 2;
+		return root->sha256;
+	}
+}
+
 static void
 device_acl_free(gpointer data)
 {

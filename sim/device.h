@@ -23,8 +23,11 @@ typedef enum {
 	PV_SIM_POST
 } PvSimState; /* the numbers of ProvisioningState */
 
+/* a root by each of its hashes; the switch root-hash tells which one the firmware's table has */
 typedef struct {
+	guint8 sha1[20];
 	guint8 sha256[32];
+	guint8 sha384[48];
 	char *name;
 	gboolean is_default;
 	gboolean active;
@@ -234,6 +237,9 @@ PvSimInstance *pv_sim_device_find_bag(
 void pv_sim_device_trace(PvSimDevice *device, PvSimTrace *trace); /* takes it */
 void pv_sim_root_free(PvSimRoot *root);
 PvSimRoot *pv_sim_root_dup(const PvSimRoot *root);
+/* The hash in the device's table, with its type (amt/02): 1 SHA-1, 2 SHA-256, 3 SHA-384. Lent. */
+const guint8 *pv_sim_device_root_hash(
+    const PvSimDevice *device, const PvSimRoot *root, guint *length, guint *type);
 
 #define PV_SIM_TLS_REMOTE "Intel(r) AMT 802.3 TLS Settings"
 #define PV_SIM_TLS_LOCAL "Intel(r) AMT LMS TLS Settings"

@@ -59,7 +59,9 @@ fleet_make_root(X509 *x509)
 	PvSimRoot *root = g_new0(PvSimRoot, 1);
 	unsigned int length = 0;
 	char name[256] = "";
-	if (X509_digest(x509, EVP_sha256(), root->sha256, &length) != 1) {
+	if (X509_digest(x509, EVP_sha1(), root->sha1, &length) != 1 ||
+	    X509_digest(x509, EVP_sha256(), root->sha256, &length) != 1 ||
+	    X509_digest(x509, EVP_sha384(), root->sha384, &length) != 1) {
 		g_free(root);
 		return NULL;
 	}

@@ -5,7 +5,6 @@
 
 #define HELLO_VERSION_PKI 3
 #define HELLO_VERSION_PSK 2
-#define HELLO_SHA256 2
 #define HELLO_EACH_MINUTE 5 /* packets a minute apart */
 #define HELLO_EACH_FIVE 12 /* then five minutes apart, for an hour */
 #define HELLO_EACH_HOUR 23 /* then an hour apart */
@@ -32,9 +31,11 @@ hello_append_roots(GByteArray *packet, const PvSimDevice *device)
 		const PvSimRoot *root = device->roots->pdata[i];
 		if (!root->active)
 			continue;
-		hello_append_le(packet, HELLO_SHA256, 1);
-		hello_append_le(packet, sizeof root->sha256, 1);
-		g_byte_array_append(packet, root->sha256, sizeof root->sha256);
+		guint length = 0, type = 0;
+		const guint8 *hash = pv_sim_device_root_hash(device, root, &length, &type);
+		hello_append_le(packet, type, 1);
+		hello_append_le(packet, length, 1);
+		g_byte_array_append(packet, hash, length);
 		active--;
 	}
 }

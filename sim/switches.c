@@ -22,6 +22,7 @@ typedef struct {
 static const SwitchRow switch_rows[] = {
 	{ "suffix-rule", SWITCH_CHOICE, AT(suffix_rule), "two-labels", "strict|two-labels|loose", "V", "how the certificate's CN must agree with the DNS suffix: all labels, the last two, or either is the other's tail" },
 	{ "pki-alert", SWITCH_CHOICE, AT(pki_alert), "bad-certificate", "bad-certificate|certificate-unknown", "?", "the TLS alert for a refused provisioning certificate" },
+	{ "root-hash", SWITCH_CHOICE, AT(root_hash), "sha256", "sha256|sha1|sha384", "R", "the kind of hashes of root certificates in the firmware's table" },
 	{ "otp", SWITCH_TEXT, AT(otp), "", NULL, "-", "the one-time password that a local agent has set" },
 	{ "otp-padding", SWITCH_CHOICE, AT(otp_padding), "none", "none|zero32", "?", "whether a short one-time password is filled with zero bytes to 32" },
 	{ "otp-unset", SWITCH_CHOICE, AT(otp_unset), "zeros", "zeros|omit", "?", "how no one-time password reads in set-up" },
@@ -53,6 +54,10 @@ static const SwitchRow switch_rows[] = {
 	{ "tls-min", SWITCH_CHOICE, AT(tls_min), "1.2", "1.0|1.1|1.2|1.3", "S", "lowest TLS version" },
 	{ "tls-max", SWITCH_CHOICE, AT(tls_max), "1.2", "1.0|1.1|1.2|1.3", "S", "highest TLS version" },
 	{ "on-die-chain", SWITCH_BOOL, AT(on_die_chain), "false", NULL, "S", "whether the set-up certificate comes from an on-die CA and not self-signed" },
+	{ "on-die-certificates", SWITCH_CHOICE, AT(on_die_certificates), "4", "4|6", "C", "how many certificates of the on-die chain are sent" },
+	{ "suites", SWITCH_CHOICE, AT(suites), "any", "any|rsa", "I", "cipher suites up to TLS 1.2: any good one, or those with RSA key exchange only" },
+	{ "tls-trademark", SWITCH_BOOL, AT(tls_trademark), "false", NULL, "C", "whether InstanceIDs of AMT_TLSSettingData have the trademark sign and not (r)" },
+	{ "tls-local-first", SWITCH_BOOL, AT(tls_local_first), "false", NULL, "R", "whether a Pull of AMT_TLSSettingData returns the local interface first" },
 	{ "pid", SWITCH_CODE, AT(pid), "", "8", "-", "PID for TLS-PSK set-up, as typed into MEBx, up to AMT 10; with pps, hello packets are of version 2" },
 	{ "pps", SWITCH_CODE, AT(pps), "", "32", "-", "PPS for TLS-PSK set-up: the secret that goes with pid" },
 	{ "psk-setup", SWITCH_CHOICE, AT(psk_setup), "only", "only|both", "?", "whether a device with PID and PPS takes TLS-PSK only, or a provisioning certificate too" },

@@ -17,6 +17,9 @@ enum { PV_SIM_TLS_1_0, PV_SIM_TLS_1_1, PV_SIM_TLS_1_2, PV_SIM_TLS_1_3 };
 enum { PV_SIM_SKU_PRO, PV_SIM_SKU_STANDARD };
 enum { PV_SIM_WEB_PRESENT, PV_SIM_WEB_MISSING, PV_SIM_WEB_REFUSED };
 enum { PV_SIM_MATCH_EXACT, PV_SIM_MATCH_TAIL };
+enum { PV_SIM_ROOT_SHA256, PV_SIM_ROOT_SHA1, PV_SIM_ROOT_SHA384 };
+enum { PV_SIM_SUITES_ANY, PV_SIM_SUITES_RSA };
+enum { PV_SIM_ON_DIE_4, PV_SIM_ON_DIE_6 };
 enum { PV_SIM_PSK_ONLY, PV_SIM_PSK_BOTH };
 enum { PV_SIM_COMPARISON_DMTF, PV_SIM_COMPARISON_AMT };
 enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
@@ -27,6 +30,7 @@ enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
 typedef struct {
 	guint suffix_rule;
 	guint pki_alert;
+	guint root_hash;
 	guint otp_padding;
 	guint otp_unset;
 	guint digest_in_setup;
@@ -57,6 +61,10 @@ typedef struct {
 	guint tls_min;
 	guint tls_max;
 	guint on_die_chain;
+	guint on_die_certificates;
+	guint suites;
+	guint tls_trademark;
+	guint tls_local_first;
 	guint wireless;
 	guint sku;
 	guint web_ui;

@@ -9,6 +9,7 @@
 
 #define TLS_SETUP_OU "Intel(R) Client Setup Certificate"
 #define TLS_CHAIN_MAX 8
+#define TLS_ON_DIE_MAX 5 /* above the leaf */
 #define TLS_SHARED_KEYS 4 /* the built-in certificates of all devices use these */
 
 typedef enum { TLS_PSK_NONE, TLS_PSK_ONLY, TLS_PSK_TOO } TlsPsk;
@@ -17,6 +18,7 @@ typedef struct {
 	guint min, max;
 	gboolean ask; /* for a client certificate */
 	TlsPsk psk;
+	guint suites; /* the switch */
 } TlsKind;
 
 typedef struct {
@@ -139,14 +141,14 @@ pv_sim_tls_suffix_fits(guint rule, const char *common_name, const char *suffix)
 static gboolean
 tls_root_is_active(const PvSimDevice *device, X509 *root)
 {
-	guint8 hash[EVP_MAX_MD_SIZE];
-	unsigned int length = 0;
-	if (X509_digest(root, EVP_sha256(), hash, &length) != 1)
-		return FALSE;
+	const EVP_MD *const digests[] = { NULL, EVP_sha1(), EVP_sha256(), EVP_sha384() };
 	for (guint i = 0; i < device->roots->len; i++) {
 		const PvSimRoot *known = device->roots->pdata[i];
-		if (known->active && length == sizeof known->sha256 &&
-		    memcmp(hash, known->sha256, length) == 0)
+		guint8 hash[EVP_MAX_MD_SIZE];
+		guint length = 0, type = 0;
+		const guint8 *wanted = pv_sim_device_root_hash(device, known, &length, &type);
+		if (known->active && X509_digest(root, digests[type], hash, NULL) == 1 &&
+		    memcmp(hash, wanted, length) == 0)
 			return TRUE;
 	}
 	return FALSE;
@@ -294,17 +296,21 @@ tls_find_psk(SSL *ssl, const char *identity, unsigned char *key, unsigned int ma
 	return (unsigned int)length;
 }
 
-/* The suites of RFC 4279 that OpenSSL has; which of them AMT had is inferred */
-#define TLS_PSK_SUITES "PSK-AES128-CBC-SHA:PSK-AES256-CBC-SHA"
-#define TLS_OLD_SUITES "RSA+AES:kRSA+AES:!aNULL:!eNULL"
+/* Those of RFC 4279 that OpenSSL has; which of them AMT had is inferred */
+#define TLS_SUITES_PSK "PSK-AES128-CBC-SHA:PSK-AES256-CBC-SHA"
+/* amt/01 section 4: AES with RSA key exchange is what clients offer to AMT */
+#define TLS_SUITES_RSA "kRSA+AES:!aNULL:!eNULL"
+#define TLS_SUITES_ANY "DEFAULT:kRSA+AES:!aNULL:!eNULL"
 
-static const char *
-tls_old_suites(TlsPsk psk)
+/* g_free() */
+static char *
+tls_suites(const TlsKind *kind)
 {
-	if (psk == TLS_PSK_NONE)
-		return TLS_OLD_SUITES ":@SECLEVEL=0";
-	return psk == TLS_PSK_ONLY ? TLS_PSK_SUITES ":@SECLEVEL=0"
-				   : TLS_PSK_SUITES ":" TLS_OLD_SUITES ":@SECLEVEL=0";
+	const char *certificate =
+	    kind->suites == PV_SIM_SUITES_RSA ? TLS_SUITES_RSA : TLS_SUITES_ANY;
+	gboolean old = kind->min < PV_SIM_TLS_1_2 || kind->psk != TLS_PSK_NONE;
+	return g_strconcat(kind->psk != TLS_PSK_ONLY ? certificate : TLS_SUITES_PSK,
+	    kind->psk == TLS_PSK_TOO ? ":" TLS_SUITES_PSK : "", old ? ":@SECLEVEL=0" : "", NULL);
 }
 
 static SSL_CTX *
@@ -322,9 +328,10 @@ tls_make_context(const TlsKind *kind)
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	if (kind->min < PV_SIM_TLS_1_2 || kind->psk != TLS_PSK_NONE) {
 		SSL_CTX_set_security_level(context, 0); /* SHA-1 signatures and old suites */
-		int set = SSL_CTX_set_cipher_list(context, tls_old_suites(kind->psk));
-		g_assert(set == 1);
 	}
+	g_autofree char *suites = tls_suites(kind);
+	int set = SSL_CTX_set_cipher_list(context, suites);
+	g_assert(set == 1); /* the names are the program's own */
 	if (kind->psk != TLS_PSK_NONE) {
 		SSL_CTX_set_psk_server_callback(context, tls_find_psk);
 		SSL_CTX_set_max_proto_version(context, versions[MIN(kind->max, PV_SIM_TLS_1_2)]);
@@ -346,7 +353,8 @@ tls_find_context(PvSimTlsStack *stack, const TlsKind *kind)
 	for (guint i = 0; i < stack->contexts->len && found == NULL; i++) {
 		TlsContext *context = stack->contexts->pdata[i];
 		if (context->kind.min == kind->min && context->kind.max == kind->max &&
-		    context->kind.ask == kind->ask && context->kind.psk == kind->psk)
+		    context->kind.ask == kind->ask && context->kind.psk == kind->psk &&
+		    context->kind.suites == kind->suites)
 			found = context;
 	}
 	if (found == NULL) {
@@ -358,33 +366,29 @@ tls_find_context(PvSimTlsStack *stack, const TlsKind *kind)
 	return found->context;
 }
 
-/* The on-die CA: root, two in between, of which the last has ROM CA in its name (amt/01 section 4). With lock. */
+/* The on-die CA. The fourth certificate of a chain has ROM CA in its name, whether four or six are sent (amt/01 section
+ * 4); a shorter chain leaves out the two that Intel publishes. With lock. */
 static void
 tls_ensure_on_die(PvSimTlsStack *stack)
 {
+	static const char *const names[TLS_ON_DIE_MAX] = { "OnDie CA Root Cert Signing",
+		"OnDie CA CSME Intermediate CA", "CSME SIM ROM CA", "CSME SIM Kernel CA",
+		"CSME SIM AMT CA" };
 	if (stack->on_die_chain != NULL)
 		return;
-	EVP_PKEY *root_key = pv_sim_keys_take(stack->pool);
-	EVP_PKEY *middle_key = pv_sim_keys_take(stack->pool);
-	stack->on_die_key = pv_sim_keys_take(stack->pool);
-	const PvSimX509Spec root = { .organization = "Intel Corporation",
-		.common_name = "OnDie CA Root Cert Signing",
-		.ca = TRUE };
-	const PvSimX509Spec middle = { .organization = "Intel Corporation",
-		.common_name = "OnDie CA CSME Intermediate CA",
-		.ca = TRUE };
-	const PvSimX509Spec rom = {
-		.organization = "Intel Corporation", .common_name = "CSME SIM ROM CA", .ca = TRUE
-	};
-	X509 *root_x509 = pv_sim_x509_make(&root, root_key, NULL, root_key);
-	X509 *middle_x509 = pv_sim_x509_make(&middle, middle_key, root_x509, root_key);
-	X509 *rom_x509 = pv_sim_x509_make(&rom, stack->on_die_key, middle_x509, middle_key);
 	stack->on_die_chain = g_ptr_array_new_with_free_func(tls_x509_free);
-	g_ptr_array_add(stack->on_die_chain, rom_x509);
-	g_ptr_array_add(stack->on_die_chain, middle_x509);
-	g_ptr_array_add(stack->on_die_chain, root_x509);
-	EVP_PKEY_free(root_key);
-	EVP_PKEY_free(middle_key);
+	X509 *issuer = NULL;
+	for (guint i = 0; i < TLS_ON_DIE_MAX; i++) {
+		EVP_PKEY *key = pv_sim_keys_take(stack->pool);
+		const PvSimX509Spec spec = {
+			.organization = "Intel Corporation", .common_name = names[i], .ca = TRUE
+		};
+		issuer = pv_sim_x509_make(
+		    &spec, key, issuer, stack->on_die_key != NULL ? stack->on_die_key : key);
+		g_ptr_array_insert(stack->on_die_chain, 0, issuer);
+		EVP_PKEY_free(stack->on_die_key);
+		stack->on_die_key = key;
+	}
 }
 
 void
@@ -402,7 +406,8 @@ pv_sim_tls_ensure_built_in(PvSimTlsStack *stack, PvSimDevice *device)
 	EVP_PKEY_up_ref(*shared);
 	device->built_in_key = *shared;
 	device->built_in_chain = g_ptr_array_new_with_free_func(tls_x509_free);
-	for (guint i = 0; on_die && i < stack->on_die_chain->len; i++) {
+	guint above = device->switches->on_die_certificates == PV_SIM_ON_DIE_6 ? 5 : 3;
+	for (guint i = 0; on_die && i < above; i++) {
 		X509 *x509 = stack->on_die_chain->pdata[i];
 		X509_up_ref(x509);
 		g_ptr_array_add(device->built_in_chain, x509);
@@ -455,6 +460,7 @@ pv_sim_tls_accept(PvSimTlsStack *stack, PvSimDevice *device)
 		.min = switches->tls_min,
 		.max = MAX(switches->tls_max, switches->tls_min),
 		.psk = tls_psk(device),
+		.suites = switches->suites,
 	};
 	kind.ask = (device->state == PV_SIM_IN && kind.psk != TLS_PSK_ONLY) ||
 		   (device->state == PV_SIM_POST && device->tls.mutual);

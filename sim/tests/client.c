@@ -263,6 +263,7 @@ test_client_free(TestClient *client)
 	g_free(client->refused);
 	g_free(client->peer);
 	g_free(client->peer_pem);
+	g_free(client->fourth);
 	g_free(client);
 }
 
@@ -320,6 +321,8 @@ client_offer(TestClient *client)
 		SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
 		g_assert_cmpint(SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0"), ==, 1);
 	}
+	if (client->old_only)
+		SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
 	if (client->version != 0) {
 		SSL_CTX_set_min_proto_version(context, client->version);
 		SSL_CTX_set_max_proto_version(context, client->version);
@@ -355,6 +358,7 @@ client_keep_peer(TestClient *client)
 	X509 *x509 = SSL_get0_peer_certificate(client->ssl);
 	g_clear_pointer(&client->peer, g_free);
 	g_clear_pointer(&client->peer_pem, g_free);
+	g_clear_pointer(&client->fourth, g_free);
 	client->peer_chain = 0;
 	if (x509 == NULL)
 		return;
@@ -363,7 +367,14 @@ client_keep_peer(TestClient *client)
 	char *data = NULL;
 	g_assert_cmpint(PEM_write_bio_X509(bio, x509), ==, 1);
 	long length = BIO_get_mem_data(bio, &data);
-	client->peer_chain = (guint)sk_X509_num(SSL_get_peer_cert_chain(client->ssl));
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(client->ssl);
+	client->peer_chain = (guint)sk_X509_num(chain);
+	if (client->peer_chain > 3) {
+		char *fourth =
+		    X509_NAME_oneline(X509_get_subject_name(sk_X509_value(chain, 3)), NULL, 0);
+		client->fourth = g_strdup(fourth);
+		OPENSSL_free(fourth);
+	}
 	client->peer = g_strdup(issuer);
 	client->peer_pem = g_strndup(data, (gsize)length);
 	BIO_free(bio);

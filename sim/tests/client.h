@@ -37,6 +37,7 @@ typedef struct {
 	guint16 port;
 	char *chain, *key; /* files; NULL: no client certificate */
 	gboolean old; /* offer TLS 1.0 */
+	gboolean old_only; /* ... and nothing above TLS 1.2 */
 	int version; /* offer only this, such as TLS1_1_VERSION; 0: no choice */
 	const char *suites; /* offer only these; NULL: no choice */
 	char *pid, *pps; /* offer TLS-PSK only; NULL: none */
@@ -50,6 +51,7 @@ typedef struct {
 	char *peer; /* issuer of the server's certificate, after a handshake; NULL: TLS-PSK */
 	char *peer_pem;
 	guint peer_chain; /* certificates that the server sent */
+	char *fourth; /* subject of the fourth of them, or NULL */
 } TestClient;
 
 typedef struct {

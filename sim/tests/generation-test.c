@@ -72,6 +72,40 @@ generation_test_versions(void)
 	test_sim_stop(sim);
 }
 
+/* Which certificate set-up shows, and which suites it takes */
+static void
+generation_test_identity(void)
+{
+	static const struct {
+		guint certificates;
+		gboolean rsa_only; /* no key exchange with forward secrecy */
+	} rows[GENERATIONS] = { { 1, TRUE }, { 1, TRUE }, { 1, TRUE }, { 1, TRUE }, { 1, TRUE },
+		{ 1, TRUE }, { 4, TRUE }, { 4, FALSE }, { 4, FALSE } };
+	TestSim *sim = generation_test_start("in");
+	for (guint i = 0; i < GENERATIONS; i++) {
+		g_test_message("%s", generation_names[i]);
+		g_autoptr(TestClient) client = test_client_new(sim, i);
+		client->old = TRUE;
+		g_assert_true(test_client_connect(client));
+		g_assert_cmpuint(client->peer_chain, ==, rows[i].certificates);
+		for (guint j = 0; j < 2; j++) {
+			g_autoptr(TestClient) suites = test_client_new(sim, i);
+			suites->old = suites->old_only = TRUE;
+			suites->suites = j == 0 ? "kRSA+AES:@SECLEVEL=0" : "kECDHE+AES:@SECLEVEL=0";
+			g_assert_cmpint(
+			    test_client_connect(suites), ==, j == 0 || !rows[i].rsa_only);
+		}
+	}
+	test_sim_stop(sim);
+	const char *const six[] = { "--set", "on-die-certificates=6", NULL };
+	sim = test_sim_start(six);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	g_assert_true(test_client_connect(client));
+	g_assert_cmpuint(client->peer_chain, ==, 6);
+	g_assert_nonnull(strstr(client->fourth, "ROM CA"));
+	test_sim_stop(sim);
+}
+
 /* TLS-PSK: amt/02 */
 
 static TestSim *
@@ -201,6 +235,37 @@ generation_test_psk_hello(void)
 	test_sim_stop(sim);
 }
 
+/* The hashes of the roots, in the kind that the generation has, are what the certificate is judged by */
+static void
+generation_test_root_hash(void)
+{
+	static const struct {
+		const char *personality, *set;
+		guint8 type, length;
+	} rows[] = {
+		{ "3.2", "otp=", 1, 20 },
+		{ "16.1", "otp=", 2, 32 },
+		{ "16.1", "root-hash=sha384", 3, 48 },
+	};
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const char *const arguments[] = { "--personality", rows[i].personality, "--set",
+			rows[i].set, NULL };
+		TestSim *sim = test_sim_start(arguments);
+		g_autoptr(GByteArray) packet = generation_test_hello(sim);
+		g_assert_cmpuint(packet->len, ==, 27u + rows[i].length);
+		g_assert_cmpuint(packet->data[25], ==, rows[i].type);
+		g_assert_cmpuint(packet->data[26], ==, rows[i].length);
+		g_autoptr(TestClient) client = test_client_new(sim, 0);
+		client->old = TRUE;
+		g_assert_true(test_client_connect(client));
+		g_autoptr(TestClient) other = test_client_new(sim, 0);
+		other->old = TRUE;
+		test_client_set_certificate(other, sim, "other-root");
+		g_assert_false(test_client_connect(other));
+		test_sim_stop(sim);
+	}
+}
+
 /* SetTLSPSK gives the secrets of the next set-up; a partial unprovisioning keeps them, a full one does not */
 static void
 generation_test_set_psk(void)
@@ -308,6 +373,8 @@ main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/sim/generations/tls-versions", generation_test_versions);
+	g_test_add_func("/sim/generations/identity", generation_test_identity);
+	g_test_add_func("/sim/generations/root-hash", generation_test_root_hash);
 	g_test_add_func("/sim/psk/refusals", generation_test_psk_refusals);
 	g_test_add_func("/sim/psk/switches", generation_test_psk_switches);
 	g_test_add_func("/sim/psk/set-up", generation_test_psk_setup);

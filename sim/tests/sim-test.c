@@ -315,7 +315,7 @@ sim_test_provision(void)
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	g_assert_true(test_client_connect(client));
 	g_autofree char *built_in = g_strdup(client->peer);
-	g_assert_nonnull(strstr(built_in, "ROM CA")); /* the on-die chain */
+	g_assert_nonnull(strstr(built_in, "AMT CA")); /* the on-die chain */
 	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 2057);
 	sim_test_prepare(client);
 	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
