@@ -76,7 +76,8 @@ add_run(PvCli *cli)
 }
 
 static const PvOption add_options[] = {
-	PV_EDIT_OPTIONS,
+	PV_EDIT_OWN_OPTIONS,
+	PV_EDIT_GROUP_OPTION,
 	{ NULL },
 };
 

@@ -52,7 +52,7 @@ static int
 cancel_run(PvCli *cli)
 {
 	int code = PV_EXIT_FAILURE;
-	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, &code);
+	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, pv_cli_get(cli, "group"), &code);
 	if (rows == NULL)
 		return code;
 	for (guint i = 0; i < rows->len; i++) {

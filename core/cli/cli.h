@@ -79,11 +79,21 @@ int pv_cli_fail_config(PvCli *cli, const GError *error);
 /* Opens the site into cli->site. FALSE after it said why: return *code. */
 gboolean pv_cli_open_site(PvCli *cli, PvSiteFlags flags, int *code);
 
-/* DEVICE..., --all, --group. Rows of the store, each once, by name. NULL after it said why: return *code. */
+/* what devices can have in common, of the commands that show them and of those that work on them */
+#define PV_CLI_FILTER_OPTIONS \
+	{ "status", 0, "STATUS", N_("only devices of this status, such as Provisioned") }, \
+	{ "where", 0, "CONDITION", N_("only devices that are so, such as 'device.amt.version >= 9'") }
 #define PV_CLI_DEVICE_OPTIONS \
 	{ "all", 0, NULL, N_("every device of the site") }, \
-	{ "group", 'g', "GROUP", N_("every device of this group") }
-GPtrArray *pv_cli_find_devices(PvCli *cli, int *code);
+	{ "group", 'g', "GROUP", N_("every device of this group") }, \
+	PV_CLI_FILTER_OPTIONS
+/* words of PvDeviceRow.status; ends with NULL */
+extern const char *const pv_cli_status_words[];
+/* Opens the site. Rows of the store that @group (NULL: any), --status and --where let pass, by name. NULL after it said
+ * why: return *code. */
+GPtrArray *pv_cli_list_devices(PvCli *cli, const char *group, int *code);
+/* The same for DEVICE..., or --all, or any of @group, --status, --where; each row once. */
+GPtrArray *pv_cli_find_devices(PvCli *cli, const char *group, int *code);
 /* one DEVICE; NULL after it said why */
 PvDeviceRow *pv_cli_find_device(PvCli *cli, const char *word, int *code);
 /* FALSE after it said which groups there are */

@@ -85,10 +85,8 @@ complete_value(PvCli *cli, const char *file, const char *kind, const char *begin
 	} else if (g_str_has_prefix(kind, "DIR")) {
 		pv_cli_print(cli, ":dirs\n");
 	} else if (g_str_equal(kind, "STATUS")) {
-		static const char *const status[] = { "Unknown", "Not Supported", "Detected",
-			"Not Provisioned", "Provisioned", "Externally Provisioned", NULL };
-		for (gsize i = 0; status[i] != NULL; i++)
-			complete_offer(cli, status[i], begin);
+		for (gsize i = 0; pv_cli_status_words[i] != NULL; i++)
+			complete_offer(cli, pv_cli_status_words[i], begin);
 	} else if (strchr(kind, '|') != NULL) {
 		g_auto(GStrv) choices = g_strsplit(kind, "|", 0);
 		for (gsize i = 0; choices[i] != NULL; i++)

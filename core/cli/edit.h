@@ -7,11 +7,12 @@ G_BEGIN_DECLS
 
 /* What add and set share. */
 
-#define PV_EDIT_OPTIONS \
+#define PV_EDIT_OWN_OPTIONS \
 	{ "address", 0, "ADDRESS", N_("IP address or name to dial; else the FQDN") }, \
 	{ "mac", 0, "MAC", N_("hardware address, aa:bb:cc:dd:ee:ff") }, \
-	{ "group", 'g', "GROUP", N_("group of the site, which decides about the pipeline") }, \
 	{ "otp-file", 0, "FILE", N_("file with the one-time password that the device must prove") }
+#define PV_EDIT_GROUP_OPTION \
+	{ "group", 'g', "GROUP", N_("group of the site, which decides about the pipeline") }
 
 /* Takes the options into @row. FALSE after it said what is wrong: return *code. */
 gboolean pv_edit_apply_options(PvCli *cli, PvDeviceRow *row, int *code);

@@ -103,7 +103,7 @@ static int
 plan_run(PvCli *cli)
 {
 	int code = PV_EXIT_FAILURE;
-	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, &code);
+	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, pv_cli_get(cli, "group"), &code);
 	if (rows == NULL)
 		return code;
 	code = PV_EXIT_OK;

@@ -306,7 +306,7 @@ provision_run(PvCli *cli)
 	if (!pv_cli_get_uint(cli, "jobs", 1, 1024, 0, &workers))
 		return PV_EXIT_USAGE;
 	int code = PV_EXIT_FAILURE;
-	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, &code);
+	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, pv_cli_get(cli, "group"), &code);
 	if (rows == NULL)
 		return code;
 	if (!provision_check_options(cli))

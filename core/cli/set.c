@@ -5,7 +5,6 @@
 #include "core/cli/edit.h"
 
 #include <glib/gi18n.h>
-#include <string.h>
 
 /* names of the options given, for the audit log; values of --otp-file's kind stay out */
 static char *
@@ -47,45 +46,72 @@ set_apply_names(PvCli *cli, PvDeviceRow *row, int *code)
 	return TRUE;
 }
 
-static int
-set_run(PvCli *cli)
+static gboolean
+set_device(PvCli *cli, PvDeviceRow *row, const char *what, int *code)
 {
-	g_autofree char *what = set_list_options(cli, cli->command->options);
-	if (what == NULL)
-		return pv_cli_usage(cli, _("give at least one option: what is to be set"));
-	int code = PV_EXIT_FAILURE;
-	if (!pv_cli_open_site(cli, 0, &code))
-		return code;
-	g_autoptr(PvDeviceRow) row = pv_cli_find_device(cli, cli->words[0], &code);
-	if (row == NULL)
-		return code;
 	g_autofree char *old_name = g_strdup(row->name);
-	if (!set_apply_names(cli, row, &code) || !pv_edit_apply_options(cli, row, &code))
-		return code;
+	if (!set_apply_names(cli, row, code) || !pv_edit_apply_options(cli, row, code))
+		return FALSE;
 	/* what a job may be writing just now stays as it is */
 	g_clear_pointer(&row->status, g_free);
 	g_autoptr(GError) error = NULL;
 	PvWrite writes[2] = { { .kind = PV_WRITE_DEVICE, .device = row } };
-	if (!pv_edit_write(cli, writes, 1, "device-set", row, what, &error))
-		return pv_cli_fail(cli, error);
+	if (!pv_edit_write(cli, writes, 1, "device-set", row, what, &error)) {
+		*code = pv_cli_fail(cli, error);
+		return FALSE;
+	}
 	pv_cli_note(cli, _("changed %s: %s"), old_name, what);
+	return TRUE;
+}
+
+/* what only one device can have */
+static const PvOption set_own_options[] = {
+	{ "name", 0, "NAME", N_("short host name") },
+	{ "fqdn", 0, "FQDN", N_("full host name") },
+	PV_EDIT_OWN_OPTIONS,
+	{ NULL },
+};
+
+static int
+set_run(PvCli *cli)
+{
+	static const PvOption shared[] = { PV_EDIT_GROUP_OPTION, { NULL } };
+	g_autofree char *own = set_list_options(cli, set_own_options);
+	g_autofree char *group = set_list_options(cli, shared);
+	if (own == NULL && group == NULL)
+		return pv_cli_usage(cli, _("give at least one option: what is to be set"));
+	if (own != NULL && cli->word_count != 1)
+		return pv_cli_usage(cli, _("only --group can be set of many devices at once"));
+	int code = PV_EXIT_FAILURE;
+	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, NULL, &code);
+	if (rows == NULL)
+		return code;
+	g_autofree char *what = g_strjoin(
+	    ", ", own != NULL ? own : group, own != NULL ? group : NULL, NULL);
+	for (guint i = 0; i < rows->len; i++) {
+		if (!set_device(cli, g_ptr_array_index(rows, i), what, &code))
+			return code;
+	}
 	return PV_EXIT_OK;
 }
 
 static const PvOption set_options[] = {
 	{ "name", 0, "NAME", N_("short host name") },
 	{ "fqdn", 0, "FQDN", N_("full host name") },
-	PV_EDIT_OPTIONS,
+	PV_EDIT_OWN_OPTIONS,
+	PV_EDIT_GROUP_OPTION,
+	{ "all", 0, NULL, N_("every device of the site") },
+	PV_CLI_FILTER_OPTIONS,
 	{ NULL },
 };
 
 const PvCommand pv_command_set = {
 	.name = "set",
-	.arguments = "DEVICE",
-	.least = 1,
-	.most = 1,
-	.summary = N_("Changes what is known of a device"),
-	.text = N_("An empty value takes away what is there: --address \"\"."),
+	.arguments = "DEVICE...",
+	.most = G_MAXUINT,
+	.summary = N_("Changes what is known of devices"),
+	.text = N_("An empty value takes away what is there: --address \"\". Many devices at once "
+		   "can be put into\na group, and nothing else."),
 	.options = set_options,
 	.run = set_run,
 };

@@ -55,38 +55,19 @@ status_print_table(PvCli *cli, GPtrArray *rows, GHashTable *jobs)
 	}
 	if (rows->len > 0)
 		pv_cli_print_table(cli, table);
-	else
-		pv_cli_note(cli, _("there are no such devices; \"provost import\" and \"provost "
-				   "add\" make them known"));
-}
-
-static void
-status_filter(GPtrArray *rows, const char *group)
-{
-	for (guint i = rows->len; i > 0; i--) {
-		const PvDeviceRow *row = g_ptr_array_index(rows, i - 1);
-		if (g_strcmp0(row->group, group) != 0)
-			g_ptr_array_remove_index(rows, i - 1);
-	}
 }
 
 static int
 status_run(PvCli *cli)
 {
 	int code = PV_EXIT_FAILURE;
-	if (!pv_cli_open_site(cli, 0, &code))
+	g_autoptr(GPtrArray) rows = pv_cli_list_devices(cli, pv_cli_get(cli, "group"), &code);
+	if (rows == NULL)
 		return code;
-	const char *group = pv_cli_get(cli, "group");
-	if (group != NULL && !pv_cli_check_group(cli, group))
-		return PV_EXIT_FAILURE;
 	g_autoptr(GError) error = NULL;
-	g_autoptr(GPtrArray) rows = pv_db_list_devices(cli->site->db, &error);
-	g_autoptr(GPtrArray) jobs =
-	    rows != NULL ? pv_db_list_jobs(cli->site->db, NULL, FALSE, &error) : NULL;
+	g_autoptr(GPtrArray) jobs = pv_db_list_jobs(cli->site->db, NULL, FALSE, &error);
 	if (jobs == NULL)
 		return pv_cli_fail(cli, error);
-	if (group != NULL)
-		status_filter(rows, group);
 	g_autoptr(GHashTable) map = status_map_jobs(jobs);
 	if (cli->json)
 		status_print_json(cli, rows, map);
@@ -97,6 +78,7 @@ status_run(PvCli *cli)
 
 static const PvOption status_options[] = {
 	{ "group", 'g', "GROUP", N_("only devices of this group") },
+	PV_CLI_FILTER_OPTIONS,
 	{ NULL },
 };
 

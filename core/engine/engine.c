@@ -110,6 +110,18 @@ pv_engine_plan(PvSite *site, const PvDeviceRow *device, const PvPipeline *pipeli
 }
 
 gboolean
+pv_engine_test(PvSite *site, const PvDeviceRow *device, const PvCondition *condition,
+    gboolean *holds, GError **error)
+{
+	GHashTable *facts = pv_db_get_facts(site->db, device->uuid, error);
+	if (facts == NULL)
+		return FALSE;
+	g_autoptr(PvJob) job = pv_job_new(site, device, facts, NULL);
+	*holds = pv_job_test(job, condition);
+	return TRUE;
+}
+
+gboolean
 pv_engine_enqueue(PvSite *site, const char *uuid, const char *pipeline, GError **error)
 {
 	return pv_engine_enqueue_with(site, uuid, pipeline, NULL, 0, error);

@@ -298,9 +298,15 @@ job_lookup(gpointer data, const char *name)
 }
 
 gboolean
+pv_job_test(PvJob *job, const PvCondition *condition)
+{
+	return pv_condition_eval(condition, job_lookup, job);
+}
+
+gboolean
 pv_job_is_wanted(PvJob *job, const PvPipelineStage *stage)
 {
-	return stage->when == NULL || pv_condition_eval(stage->when, job_lookup, job);
+	return stage->when == NULL || pv_job_test(job, stage->when);
 }
 
 /* A dry run promises that nothing changes; a plan that asks for a new secret is a defect of its plugin. */

@@ -32,8 +32,9 @@ void pv_job_take_wsman(PvJob *job, PvWsman *wsman);
 GHashTable *pv_job_get_facts(PvJob *job); /* lent */
 PvSite *pv_job_get_site(PvJob *job);
 
-/* Whether the stage's condition holds now. */
+/* Whether a condition holds now: of the stage, or any. */
 gboolean pv_job_is_wanted(PvJob *job, const PvPipelineStage *stage);
+gboolean pv_job_test(PvJob *job, const PvCondition *condition);
 
 /* The facts changed since the last call as writes; their strings are lent until the next change. */
 GArray *pv_job_take_fact_writes(PvJob *job); /* of PvWrite; g_array_unref() */

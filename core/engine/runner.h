@@ -25,6 +25,10 @@ typedef struct {
 GPtrArray *pv_engine_plan(PvSite *site, const PvDeviceRow *row, const PvPipeline *pipeline,
     const char *trace_dir, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Whether a condition holds for what is known of a device. Dials nothing. FALSE with the store's error. */
+gboolean pv_engine_test(PvSite *site, const PvDeviceRow *row, const PvCondition *condition,
+    gboolean *holds, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Puts a job into the store. G_IO_ERROR_EXISTS: the device has an unfinished one, which will go on. */
 gboolean pv_engine_enqueue(
     PvSite *site, const char *uuid, const char *pipeline, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -343,16 +343,25 @@ import_test_listing(PvStoreFixture *fixture, gconstpointer data)
 	    "pc2,pc2.example.com," UUID2 ",00:11:22:33:44:55," GOOD "\npc1,pc1.example.com," UUID1
 	    "\nbad,row\n",
 	    "lab", FALSE);
+	const PvWrite facts[] = {
+		{ .kind = PV_WRITE_FACT, .uuid = UUID2, .name = "account.name", .value = "pc2$iME" },
+		{ .kind = PV_WRITE_FACT, .uuid = UUID2, .name = "account.dn", .value = "CN=pc2,DC=example" },
+	};
+	g_assert_true(pv_db_write(fixture->db, facts, G_N_ELEMENTS(facts), &error));
 	g_autoptr(GPtrArray) devices = pv_db_list_devices(fixture->db, &error);
 	g_assert_cmpuint(devices->len, ==, 2);
-	g_autofree char *csv = pv_export_csv(devices);
+	g_autofree char *csv = pv_export_csv(fixture->db, devices, &error);
+	g_assert_no_error(error);
 	g_auto(GStrv) lines = g_strsplit(csv, "\r\n", -1);
 	g_assert_cmpuint(g_strv_length(lines), ==, 4); /* the last is empty */
 	g_assert_cmpstr(lines[0], ==,
-	    "name,fqdn,uuid,mac,mebx-password,admin-password,group,status,status-time");
+	    "name,fqdn,uuid,mac,mebx-password,admin-password,group,status,status-time,"
+	    "account,account-dn,certificate-sha256");
 	g_assert_true(g_str_has_prefix(lines[1], "pc1,pc1.example.com," UUID1 ",,,,lab,Unknown,2"));
 	g_assert_true(g_str_has_prefix(
 	    lines[2], "pc2,pc2.example.com," UUID2 ",00:11:22:33:44:55,,,lab,Unknown,2"));
+	g_assert_nonnull(strstr(lines[2], ",pc2$iME,"));
+	g_assert_true(g_str_has_suffix(lines[2], ",\"CN=pc2,DC=example\","));
 	g_assert_null(strstr(csv, GOOD));
 
 	/* it can be imported, and changes nothing */

@@ -18,6 +18,7 @@
 /* Intel AMT SDK, "Password format" */
 #define IMPORT_MIN_PASSWORD 8
 #define IMPORT_MAX_PASSWORD 32
+#define EXPORT_OWN 9 /* columns of an export that are no facts */
 
 enum { CELL_NAME, CELL_FQDN, CELL_UUID, CELL_MAC, CELL_MEBX, CELL_ADMIN, CELL_COUNT };
 enum { SECRET_MEBX, SECRET_ADMIN, SECRET_COUNT };
@@ -713,28 +714,50 @@ pv_import_csv(PvDb *db, const char *name, const char *text, gsize length_bytes, 
 	return g_steal_pointer(&import.report);
 }
 
-char *
-pv_export_csv(GPtrArray *devices)
+const PvExportFact pv_export_facts[] = {
+	{ "account", "account", "account.name" },
+	{ "account-dn", "account_dn", "account.dn" },
+	{ "certificate-sha256", "certificate_sha256", "certificate.sha256" },
+	{ NULL },
+};
+
+static gboolean
+export_append(PvDb *db, const PvDeviceRow *row, GString *text, GError **error)
 {
-	static const char *const header[] = {
+	g_autoptr(GHashTable) facts = pv_db_get_facts(db, row->uuid, error);
+	if (facts == NULL)
+		return FALSE;
+	g_autoptr(GDateTime) time = row->status_usec > 0
+	    ? g_date_time_new_from_unix_utc(row->status_usec / G_USEC_PER_SEC)
+	    : NULL;
+	g_autofree char *when = time != NULL ? g_date_time_format_iso8601(time) : NULL;
+	/* the columns of the passwords stay empty, so that the file can be imported */
+	const char *cells[EXPORT_OWN + G_N_ELEMENTS(pv_export_facts)] = {
+		row->name, row->fqdn, row->uuid, row->mac, NULL, NULL, row->group, row->status,
+		when,
+	};
+	gsize count = EXPORT_OWN;
+	for (gsize i = 0; pv_export_facts[i].column != NULL; i++)
+		cells[count++] = g_hash_table_lookup(facts, pv_export_facts[i].fact);
+	pv_csv_append(text, cells, count);
+	return TRUE;
+}
+
+char *
+pv_export_csv(PvDb *db, GPtrArray *devices, GError **error)
+{
+	const char *header[EXPORT_OWN + G_N_ELEMENTS(pv_export_facts)] = {
 		"name", "fqdn", "uuid", "mac", "mebx-password", "admin-password", "group", "status",
 		"status-time",
 	};
-	GString *text = g_string_new(NULL);
-	pv_csv_append(text, header, G_N_ELEMENTS(header));
+	gsize count = EXPORT_OWN;
+	for (gsize i = 0; pv_export_facts[i].column != NULL; i++)
+		header[count++] = pv_export_facts[i].column;
+	g_autoptr(GString) text = g_string_new(NULL);
+	pv_csv_append(text, header, count);
 	for (guint i = 0; i < devices->len; i++) {
-		const PvDeviceRow *row = g_ptr_array_index(devices, i);
-		g_autoptr(GDateTime) time = row->status_usec > 0
-		    ? g_date_time_new_from_unix_utc(row->status_usec / G_USEC_PER_SEC)
-		    : NULL;
-		g_autofree char *when = time != NULL ? g_date_time_format_iso8601(time) : NULL;
-		/* the columns of the passwords stay empty, so that the file can be imported */
-		const char *cells[] = {
-			row->name, row->fqdn, row->uuid, row->mac, NULL, NULL, row->group, row->status,
-			when,
-		};
-		G_STATIC_ASSERT(G_N_ELEMENTS(cells) == G_N_ELEMENTS(header));
-		pv_csv_append(text, cells, G_N_ELEMENTS(cells));
+		if (!export_append(db, g_ptr_array_index(devices, i), text, error))
+			return NULL;
 	}
-	return g_string_free(text, FALSE);
+	return g_string_free(g_steal_pointer(&text), FALSE);
 }

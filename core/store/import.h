@@ -39,8 +39,24 @@ void pv_import_row_free(PvImportRow *row);
  */
 GPtrArray *pv_import_csv(PvDb *db, const char *name, const char *text, gsize length_bytes, const char *group, gboolean dry_run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* the devices in the same columns, without passwords, plus group, status and time: header line, RFC 4180 quoting, CRLF.
- * Cells that a spreadsheet would run (=, +, -, @) are written with a leading apostrophe. (transfer full) */
-char *pv_export_csv(GPtrArray *devices);
+/* facts that say who a device is to a directory and to those who check certificates: columns of an export and members of
+ * the commands' JSON. Ends with {NULL} */
+typedef struct {
+	const char *column; /* of the CSV */
+	const char *member; /* of JSON */
+	const char *fact;
+} PvExportFact;
+extern const PvExportFact pv_export_facts[];
+
+/**
+ * pv_export_csv:
+ *
+ * The devices in the same columns, without passwords, plus group, status, time and the facts above: header line,
+ * RFC 4180 quoting, CRLF. Cells that a spreadsheet would run (=, +, -, @) are written with a leading apostrophe. The
+ * columns are an interface: new ones come at the end.
+ *
+ * Returns: (transfer full): the text; NULL with the store's error.
+ */
+char *pv_export_csv(PvDb *db, GPtrArray *devices, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -35,6 +35,7 @@ offers /cli/completion/option-before-command 'plan plugin' --json pl
 offers /cli/completion/value '--format' pipeline graph --f
 offers /cli/completion/choice 'dot svg' pipeline graph --format ''
 offers /cli/completion/status 'Not\ Provisioned Not\ Supported' export --status Not
+offers /cli/completion/status-of-all-commands 'Provisioned' provision --status Prov
 offers /cli/completion/help 'secret set show site status' help s
 offers /cli/completion/broken-site '' --site "$work/none.json" show ''
 

@@ -13,11 +13,14 @@ expect /cli/usage/missing-value 64 'option --group needs a value: --group GROUP'
 expect /cli/usage/twice 64 'option --site is given twice' --site a status --site b
 expect /cli/usage/control-characters 64 'unknown command "\x1b[2J"' $'\e[2J'
 
-expect /cli/usage/provision/nothing 64 'name the devices, or give either --all or --group' provision
-expect /cli/usage/provision/both 64 'name the devices, or give either --all or --group' provision --all pc1
+expect /cli/usage/provision/nothing 64 'name the devices, or give either --all or what they have in common' provision
+expect /cli/usage/provision/both 64 'name the devices, or give either --all or what they have in common' provision --all pc1
 expect /cli/usage/provision/jobs 64 '--jobs: a whole number from 1 to 1024 is needed' provision --all --jobs 0
 expect /cli/usage/provision/jobs-word 64 '--jobs: a whole number' provision --all --jobs many
 expect /cli/usage/plan/both 64 'name the devices' plan --all --group lab
+expect /cli/usage/plan/where 64 'column 1: expected a name' plan --where 'device.'
+expect /cli/usage/status/status 64 '--status: one of Unknown' status --status Fine
+expect /cli/usage/status/where 64 '--where: condition' status --where 'pc1 =='
 expect /cli/usage/status/argument 64 'takes no arguments' status pc1
 expect /cli/usage/show/nothing 64 'too few arguments: DEVICE' show
 expect /cli/usage/show/two 64 'too many arguments: only DEVICE' show pc1 pc2
@@ -30,6 +33,10 @@ expect /cli/usage/add/fqdn 64 'FQDN: a full host name' add pc1 pc1 4c4c4544-0042
 expect /cli/usage/add/uuid 64 'UUID: the computer' add pc1 pc1.example.com 4c4c4544
 expect /cli/usage/add/shared-uuid 64 'that many boards share' add pc1 pc1.example.com 03000200-0400-0500-0006-000700080009
 expect /cli/usage/set/nothing 64 'give at least one option' set pc1
+expect /cli/usage/set/which 64 'name the devices' set --group lab
+expect /cli/usage/set/which-of-both 64 'name the devices' set pc1 --where device.wireless --group lab
+expect /cli/usage/set/only-group 64 'only --group can be set of many' set pc1 pc2 --address 127.0.0.1
+expect /cli/usage/set/only-group-where 64 'only --group can be set of many' set --all --name pc3
 expect /cli/usage/cancel/nothing 64 'name the devices' cancel
 expect /cli/usage/reset/nothing 64 'too few arguments' reset
 expect /cli/usage/remove/yes 64 'say --yes' remove pc1
