@@ -45,5 +45,7 @@ void pv_wsman_close(PvWsman *wsman);
 void pv_wsman_forget(PvWsman *wsman);
 /* Requests sent so far, and how many of them were writes. */
 void pv_wsman_get_counts(PvWsman *wsman, guint *requests, guint *writes);
+/* After a connection: when the device's certificate expires, in seconds since 1970; 0: no TLS. */
+gint64 pv_wsman_get_not_after(PvWsman *wsman);
 
 G_END_DECLS

@@ -151,6 +151,12 @@ pv_wsman_is_verified(PvWsman *wsman)
 	return pv_http_is_verified(wsman->http);
 }
 
+gint64
+pv_wsman_get_not_after(PvWsman *wsman)
+{
+	return pv_http_get_not_after(wsman->http);
+}
+
 const char *
 pv_wsman_get_version(PvWsman *wsman)
 {

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
 enum {
 	PV_EXIT_OK = 0,
 	PV_EXIT_FAILURE = 1,
-	PV_EXIT_CHANGES = 2,       /* plan: there is something to change */
+	PV_EXIT_CHANGES = 2,       /* plan, verify: there is something to change */
 	PV_EXIT_USAGE = 64,        /* EX_USAGE */
 	PV_EXIT_CONFIG = 78,       /* EX_CONFIG */
 	PV_EXIT_INTERRUPTED = 130,
@@ -98,6 +98,8 @@ GPtrArray *pv_cli_find_devices(PvCli *cli, const char *group, int *code);
 PvDeviceRow *pv_cli_find_device(PvCli *cli, const char *word, int *code);
 /* FALSE after it said which groups there are */
 gboolean pv_cli_check_group(PvCli *cli, const char *group);
+/* the pipeline of --pipeline, or of the device's group; CONFIG when there is none */
+const PvPipeline *pv_cli_find_pipeline(PvCli *cli, const PvDeviceRow *row, GError **error);
 /* newest job of a device; NULL: none, or the store's error */
 PvJobRow *pv_cli_find_job(PvCli *cli, const char *uuid, GError **error);
 
@@ -120,6 +122,8 @@ void pv_build_json(JsonBuilder *builder, const char *name, const char *text);
 /* members of a device's row, without braces */
 void pv_build_device(JsonBuilder *builder, const PvDeviceRow *row);
 void pv_build_job(JsonBuilder *builder, const char *name, const PvJobRow *job);
+/* an object: what a dry run found out about one stage */
+void pv_build_stage_plan(JsonBuilder *builder, const PvStagePlan *stage);
 
 PvStyle pv_cli_get_status_style(const char *status);
 

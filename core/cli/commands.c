@@ -18,6 +18,7 @@
 const PvCommand *const pv_commands[] = {
 	&pv_command_provision,
 	&pv_command_plan,
+	&pv_command_verify,
 	&pv_command_status,
 	&pv_command_show,
 	&pv_command_log,

@@ -36,5 +36,6 @@ extern const PvCommand pv_command_show;
 extern const PvCommand pv_command_site_check;
 extern const PvCommand pv_command_site_init;
 extern const PvCommand pv_command_status;
+extern const PvCommand pv_command_verify;
 
 G_END_DECLS

@@ -176,3 +176,16 @@ pv_cli_find_devices(PvCli *cli, const char *group, int *code)
 		g_ptr_array_sort(rows, devices_compare);
 	return rows;
 }
+
+const PvPipeline *
+pv_cli_find_pipeline(PvCli *cli, const PvDeviceRow *row, GError **error)
+{
+	const char *name = pv_cli_get(cli, "pipeline");
+	if (name == NULL)
+		return pv_site_find_pipeline(cli->site, row->group, error);
+	const PvPipeline *pipeline = g_hash_table_lookup(cli->site->pipelines, name);
+	if (pipeline == NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "unknown pipeline \"%s\": %s does not list it", name, cli->site->file);
+	return pipeline;
+}

@@ -123,3 +123,16 @@ pv_build_job(JsonBuilder *builder, const char *name, const PvJobRow *job)
 	pv_build_time(builder, "due", job->due_usec);
 	json_builder_end_object(builder);
 }
+
+void
+pv_build_stage_plan(JsonBuilder *builder, const PvStagePlan *stage)
+{
+	g_autofree char *changes =
+	    stage->plan != NULL ? pv_plan_to_json(stage->plan) : g_strdup("[]");
+	json_builder_begin_object(builder);
+	pv_build_string(builder, "stage", stage->stage);
+	pv_build_string(builder, "outcome", stage->outcome);
+	pv_build_string(builder, "text", stage->text);
+	pv_build_json(builder, "changes", changes);
+	json_builder_end_object(builder);
+}

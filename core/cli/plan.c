@@ -44,30 +44,12 @@ plan_add_rows(PvTable *table, const PvDeviceRow *row, const PvStagePlan *stage)
 	pv_table_set_style(table, 2, failed ? PV_STYLE_BAD : PV_STYLE_DIM);
 }
 
-static void
-plan_build_stage(JsonBuilder *builder, const PvStagePlan *stage)
-{
-	g_autofree char *changes =
-	    stage->plan != NULL ? pv_plan_to_json(stage->plan) : g_strdup("[]");
-	json_builder_begin_object(builder);
-	pv_build_string(builder, "stage", stage->stage);
-	pv_build_string(builder, "outcome", stage->outcome);
-	pv_build_string(builder, "text", stage->text);
-	pv_build_json(builder, "changes", changes);
-	json_builder_end_object(builder);
-}
-
 /* NULL after the error went to stderr */
 static GPtrArray *
 plan_make(PvCli *cli, const PvDeviceRow *row)
 {
 	g_autoptr(GError) error = NULL;
-	const char *name = pv_cli_get(cli, "pipeline");
-	PvPipeline *pipeline = NULL;
-	if (name == NULL)
-		pipeline = pv_site_find_pipeline(cli->site, row->group, &error);
-	else if ((pipeline = g_hash_table_lookup(cli->site->pipelines, name)) == NULL)
-		g_set_error(&error, PV_ERROR, PV_ERROR_CONFIG, "unknown pipeline \"%s\"", name);
+	const PvPipeline *pipeline = pv_cli_find_pipeline(cli, row, &error);
 	GPtrArray *stages = pipeline != NULL ? pv_engine_plan(cli->site, row, pipeline,
 						   pv_cli_get(cli, "trace"), NULL, &error)
 					     : NULL;
@@ -91,7 +73,7 @@ plan_device(PvCli *cli, const PvDeviceRow *row, PvTable *table, JsonBuilder *bui
 	for (guint i = 0; stages != NULL && i < stages->len; i++) {
 		const PvStagePlan *stage = g_ptr_array_index(stages, i);
 		plan_add_rows(table, row, stage);
-		plan_build_stage(builder, stage);
+		pv_build_stage_plan(builder, stage);
 		code = plan_combine(code, plan_judge(stage));
 	}
 	json_builder_end_array(builder);

@@ -70,19 +70,24 @@ engine_plan_stage(
 							 : "already";
 }
 
-GPtrArray *
-pv_engine_plan(PvSite *site, const PvDeviceRow *device, const PvPipeline *pipeline,
-    const char *trace_dir, GCancellable *cancellable, GError **error)
+PvJob *
+pv_engine_new_dry_job(PvSite *site, const PvDeviceRow *device, const char *trace_dir,
+    GCancellable *cancellable, GError **error)
 {
 	GHashTable *facts = pv_db_get_facts(site->db, device->uuid, error);
 	if (facts == NULL)
 		return NULL;
 	/* the pin belongs to the job that set it */
 	g_hash_table_remove(facts, "tls.fingerprint");
-	g_autoptr(PvJob) job = pv_job_new(site, device, facts, cancellable);
+	PvJob *job = pv_job_new(site, device, facts, cancellable);
 	pv_job_set_dry_run(job, TRUE);
 	pv_job_set_trace_dir(job, trace_dir);
+	return job;
+}
 
+GPtrArray *
+pv_engine_plan_job(PvJob *job, const PvPipeline *pipeline, GError **error)
+{
 	g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(stage_plan_free);
 	g_autofree char *away = NULL;
 	for (guint i = 0; i < pipeline->stages->len; i++) {
@@ -107,6 +112,14 @@ pv_engine_plan(PvSite *site, const PvDeviceRow *device, const PvPipeline *pipeli
 			away = g_strdup_printf("not asked: %s failed", entry->stage->type);
 	}
 	return g_steal_pointer(&rows);
+}
+
+GPtrArray *
+pv_engine_plan(PvSite *site, const PvDeviceRow *device, const PvPipeline *pipeline,
+    const char *trace_dir, GCancellable *cancellable, GError **error)
+{
+	g_autoptr(PvJob) job = pv_engine_new_dry_job(site, device, trace_dir, cancellable, error);
+	return job != NULL ? pv_engine_plan_job(job, pipeline, error) : NULL;
 }
 
 gboolean

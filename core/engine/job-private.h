@@ -39,4 +39,9 @@ gboolean pv_job_next_login(gpointer data, const char *realm, guint attempt, char
     PvSecret **password, GError **error);
 void pv_job_login_worked(gpointer data, guint attempt);
 
+/* core/engine/engine.c: a dry run in two steps, for pv_engine_plan() and pv_engine_verify() */
+PvJob *pv_engine_new_dry_job(PvSite *site, const PvDeviceRow *device, const char *trace_dir,
+    GCancellable *cancellable, GError **error);
+GPtrArray *pv_engine_plan_job(PvJob *job, const PvPipeline *pipeline, GError **error);
+
 G_END_DECLS

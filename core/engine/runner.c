@@ -278,7 +278,8 @@ runner_status_after(PvJob *job, const GError *error)
 static void
 runner_fail(Work *work, PvJob *job, PvResultRow *result, const GError *error)
 {
-	g_autofree char *event = g_strdup_printf("failed: %s", error->message);
+	g_autofree char *number = g_strdup_printf("%" G_GINT64_FORMAT, work->row->id);
+	g_autofree char *event = g_strdup_printf("job %s failed: %s", number, error->message);
 	const Step step = {
 		.state = "failed",
 		.stage = work->index,
@@ -290,9 +291,9 @@ runner_fail(Work *work, PvJob *job, PvResultRow *result, const GError *error)
 		.status = runner_status_after(job, error),
 		.evidence = error->message,
 	};
-	g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "PV_DEVICE", work->row->uuid,
-	    "PV_STAGE", work->stage != NULL ? work->stage : "", "PV_CODE", pv_error_get_name(error),
-	    "MESSAGE", "%s: %s", work->name, error->message);
+	g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "PV_DEVICE", work->row->uuid, "PV_JOB",
+	    number, "PV_STAGE", work->stage != NULL ? work->stage : "", "PV_CODE",
+	    pv_error_get_name(error), "MESSAGE", "%s: %s", work->name, event);
 	if (runner_save(work, job, &step))
 		runner_tell(work, PV_RUNNER_JOB_ENDED, "failed", error->message, 0);
 }
@@ -454,11 +455,13 @@ runner_end(Work *work, PvJob *job)
 	g_autofree char *evidence = g_strdup_printf("pipeline %s done%s", work->row->pipeline,
 	    managed ? ", verified by the site's CA and the new password"
 		    : "; the pipeline does not commit the device");
+	g_autofree char *event =
+	    g_strdup_printf("job %" G_GINT64_FORMAT " done: %s", work->row->id, evidence);
 	const Step step = {
 		.state = "done",
 		.stage = work->count,
 		.level = "info",
-		.event = evidence,
+		.event = event,
 		.status = managed ? "Provisioned" : "Not Provisioned",
 		.evidence = evidence,
 	};

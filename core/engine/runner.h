@@ -25,6 +25,29 @@ typedef struct {
 GPtrArray *pv_engine_plan(PvSite *site, const PvDeviceRow *row, const PvPipeline *pipeline,
     const char *trace_dir, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What a verification found out. */
+typedef struct {
+	GError *problem; /* owned: why the device cannot be verified; NULL: it was */
+	GPtrArray *stages; /* of PvStagePlan, owned; NULL: not asked */
+	guint differs; /* rows that the pipeline would change */
+	char *user, *fingerprint; /* owned: of the login and of the device's certificate; NULL: none */
+	gint64 not_after_sec; /* when that certificate expires; 0: none seen */
+} PvVerification;
+void pv_verification_free(PvVerification *verification);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvVerification, pv_verification_free)
+
+/**
+ * pv_engine_verify:
+ *
+ * Logs in to a device that the site has set up, over its verified certificate, and plans every stage. Writes nothing
+ * to the device; in the store, an entry in the device's log, and the evidence of its status where it was verified. From
+ * any thread.
+ *
+ * Returns: (transfer full): what was found; NULL with the store's error, or G_IO_ERROR_CANCELLED.
+ */
+PvVerification *pv_engine_verify(PvSite *site, const PvDeviceRow *row, const PvPipeline *pipeline,
+    const char *trace_dir, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Whether a condition holds for what is known of a device. Dials nothing. FALSE with the store's error. */
 gboolean pv_engine_test(PvSite *site, const PvDeviceRow *row, const PvCondition *condition,
     gboolean *holds, GError **error) G_GNUC_WARN_UNUSED_RESULT;

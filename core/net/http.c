@@ -29,6 +29,7 @@ struct PvHttp {
 	/* of the peer, from the first handshake until closed; resumed sessions keep them */
 	char *fingerprint;
 	gboolean verified;
+	gint64 not_after_sec; /* of the certificate that fingerprint is of */
 	char *met; /* fingerprint of the certificate that was accepted last; NULL: none */
 
 	/* of the request in flight */
@@ -132,6 +133,18 @@ http_judge_peer(PvHttp *http, X509 *leaf, STACK_OF(X509) * sent, GError **error)
 	return FALSE;
 }
 
+/* seconds since 1970; 0: no time */
+static gint64
+http_read_time(const ASN1_TIME *time)
+{
+	struct tm parts = { 0 };
+	if (ASN1_TIME_to_tm(time, &parts) != 1)
+		return 0;
+	g_autoptr(GDateTime) utc = g_date_time_new_utc(parts.tm_year + 1900, parts.tm_mon + 1,
+	    parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+	return utc != NULL ? g_date_time_to_unix(utc) : 0;
+}
+
 /* in place of OpenSSL's own verification; runs before anything but the handshake is sent */
 static int
 http_verify_peer(X509_STORE_CTX *context, void *data)
@@ -141,6 +154,7 @@ http_verify_peer(X509_STORE_CTX *context, void *data)
 	g_clear_error(&http->refusal);
 	g_free(http->fingerprint);
 	http->fingerprint = pv_tls_dup_fingerprint(leaf);
+	http->not_after_sec = http_read_time(X509_get0_notAfter(leaf));
 	http->verified = FALSE;
 	gboolean accepted =
 	    http_judge_peer(http, leaf, X509_STORE_CTX_get0_untrusted(context), &http->refusal);
@@ -356,6 +370,7 @@ pv_http_close(PvHttp *http)
 	g_clear_pointer(&http->fingerprint, g_free);
 	g_clear_pointer(&http->met, g_free);
 	http->verified = FALSE;
+	http->not_after_sec = 0;
 }
 
 void
@@ -809,4 +824,10 @@ gboolean
 pv_http_is_verified(PvHttp *http)
 {
 	return http->verified;
+}
+
+gint64
+pv_http_get_not_after(PvHttp *http)
+{
+	return http->not_after_sec;
 }

@@ -69,5 +69,6 @@ void pv_http_close(PvHttp *http);
 /* of the peer's certificate, or "psk:IDENTITY" where a pre-shared key took its place; NULL: none seen. Lent */
 const char *pv_http_get_fingerprint(PvHttp *http);
 gboolean pv_http_is_verified(PvHttp *http);
+gint64 pv_http_get_not_after(PvHttp *http); /* seconds since 1970 until which that certificate is good; 0: none seen */
 
 G_END_DECLS

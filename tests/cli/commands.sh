@@ -32,6 +32,8 @@ expect /cli/show/unknown 1 'pc1' show pc1
 expect /cli/provision/unknown 1 'pc1' provision pc1
 expect /cli/provision/all-unknown-are-told 1 'pc2' provision pc1 pc2
 expect /cli/plan/unknown 1 'pc1' plan pc1
+expect /cli/verify/unknown 1 'pc1' verify pc1
+expect /cli/verify/none 0 'there are no such devices' verify --all
 expect /cli/log/unknown 1 'pc1' log pc1
 
 expect /cli/add/works 0 'added pc1' add pc1 PC1.lab.example.com "${uuid^^}" --mac AA-BB-CC-DD-EE-FF --address 127.0.0.7
@@ -46,6 +48,9 @@ expect /cli/show/normalised 0 'aa:bb:cc:dd:ee:ff' show "${uuid}"
 expect /cli/show/fqdn 0 "$uuid" show pc1.lab.example.com --json
 expect /cli/set/address 0 'changed pc1' set pc1 --address 127.0.0.8
 expect /cli/set/taken 0 '127.0.0.8' show pc1
+expect /cli/set/where 0 'changed pc1' set --where 'device.address == "127.0.0.8"' --group ''
+expect /cli/set/where-not 0 'no such devices' set --where '!device.address' --group ''
+expect /cli/status/where 0 'pc1' status --where 'device.name == "pc1"'
 expect /cli/set/unknown 1 'pc9' set pc9 --address 127.0.0.8
 expect /cli/set/empty 0 'changed pc1' set pc1 --address ''
 run show pc1
@@ -93,6 +98,9 @@ ok /cli/psk/not-in-clear $?
 expect /cli/psk/remove 0 'removed the PPS' psk remove 0000037M
 expect /cli/psk/remove-twice 1 'no PPS of PID' psk remove 0000037M
 
+expect /cli/verify/never-provisioned 1 'was not set up by this site' verify pc1
+expect /cli/verify/json 1 '"result" : "failed"' verify pc1 --json
+expect /cli/verify/is-audited 0 'verify pc1: 1 devices: 0 ok, 0 differ, 1 cannot be verified' log --audit
 expect /cli/cancel/unknown 1 'pc9' cancel pc9
 expect /cli/cancel/nothing-to-do 0 'pc1 has no unfinished job' cancel pc1
 expect /cli/reset/unknown 1 'pc9' reset pc9

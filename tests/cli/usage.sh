@@ -19,6 +19,7 @@ expect /cli/usage/provision/jobs 64 '--jobs: a whole number from 1 to 1024 is ne
 expect /cli/usage/provision/jobs-word 64 '--jobs: a whole number' provision --all --jobs many
 expect /cli/usage/plan/both 64 'name the devices' plan --all --group lab
 expect /cli/usage/plan/where 64 'column 1: expected a name' plan --where 'device.'
+expect /cli/usage/verify/nothing 64 'name the devices' verify
 expect /cli/usage/status/status 64 '--status: one of Unknown' status --status Fine
 expect /cli/usage/status/where 64 '--where: condition' status --where 'pc1 =='
 expect /cli/usage/status/argument 64 'takes no arguments' status pc1
