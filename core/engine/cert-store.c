@@ -187,11 +187,10 @@ pv_cert_store_find_der(PvCertStore *store, GBytes *der, gboolean trusted_root)
 	return NULL;
 }
 
-/* TLS, wired 802.1X of each generation, wireless profiles, endpoint access control, remote access: not every firmware has
- * each (Intel AMT SDK, CIM_CredentialContext and what derives from it). */
+/* TLS, wired 802.1X of each generation, wireless profiles: not every firmware has each (Intel AMT SDK,
+ * CIM_CredentialContext and what derives from it). */
 static const char *const cert_store_contexts[] = { "AMT_TLSCredentialContext",
-	"AMT_8021xCredentialContext", "IPS_8021xCredentialContext", "CIM_CredentialContext",
-	"AMT_EACCredentialContext", "AMT_RemoteAccessCredentialContext", NULL };
+	"AMT_8021xCredentialContext", "IPS_8021xCredentialContext", "CIM_CredentialContext", NULL };
 
 static gboolean
 cert_store_read_context(

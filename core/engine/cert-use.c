@@ -622,6 +622,7 @@ pv_cert_store_release(PvJob *job, const char *instance, GError **error)
 		return FALSE;
 	const PvStoredCertificate *entry = pv_cert_store_find(store, instance);
 	return entry == NULL || entry->fingerprint == NULL ||
+	       pv_cert_store_is_claimed(job, entry->fingerprint) ||
 	       cert_use_list_add(job, "certificates.released", entry->fingerprint, error);
 }
 

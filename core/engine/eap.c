@@ -514,9 +514,9 @@ eap_plan_sent(const PvEap *eap, PvJob *job, PvPlan *plan, const char *object, GE
 
 /* Whether the device refers to the client's certificate with these settings, and to none that is not wanted. */
 static gboolean
-eap_is_bound(const PvEap *eap, PvJob *job, PvCertStore *store, GHashTable *references)
+eap_refers_as_wanted(
+    const PvEap *eap, PvCertStore *store, GHashTable *references, const char *client)
 {
-	const char *client = eap_has_client(eap) ? eap_get_fact(eap, job, ".instance") : NULL;
 	GHashTableIter iter;
 	gpointer id = NULL;
 	if (client != NULL && !g_hash_table_contains(references, client))
@@ -534,38 +534,32 @@ eap_is_bound(const PvEap *eap, PvJob *job, PvCertStore *store, GHashTable *refer
 	return TRUE;
 }
 
-/* A row when the device would show other certificates than the wanted ones. Wireless profiles share one association,
- * which real firmware lists without the profile's name, so there only the client's own certificate is looked for. */
+/* By what was written, and by what the firmware says where it has the association. Wireless profiles share one, which
+ * real firmware lists without the profile's name, so there only the client's own certificate is looked for. */
 static gboolean
-eap_plan_bound(const PvEap *eap, PvJob *job, PvWsman *amt, PvCertStore *store, PvPlan *plan,
-    const char *object, const char *context_class, GError **error)
+eap_is_bound(const PvEap *eap, PvJob *job, PvWsman *amt, PvCertStore *store,
+    const char *context_class, gboolean *bound, GError **error)
 {
-	g_autofree char *bound = eap_dup_bound(eap, job);
-	gboolean same = g_strcmp0(eap_get_fact(eap, job, ".bound"), bound) == 0;
-	gboolean shared = g_str_equal(context_class, "CIM_CredentialContext");
-	if (same && (eap_has_client(eap) || !shared)) {
-		g_autoptr(GError) local_error = NULL;
-		g_autoptr(GPtrArray) contexts =
-		    pv_wsman_enumerate(amt, context_class, &local_error);
-		gboolean known = contexts != NULL;
-		if (!known && !g_error_matches(local_error, PV_ERROR, PV_ERROR_UNSUPPORTED)) {
-			g_propagate_error(error, g_steal_pointer(&local_error));
-			return FALSE;
-		}
-		g_autoptr(GHashTable) references =
-		    pv_cert_store_read_references(amt, context_class, error);
-		if (references == NULL)
-			return FALSE;
-		const char *client = eap_get_fact(eap, job, ".instance");
-		same =
-		    !known || (shared ? client != NULL && g_hash_table_contains(references, client)
-				      : eap_is_bound(eap, job, store, references));
+	g_autofree char *wanted = eap_dup_bound(eap, job);
+	const char *client = eap_has_client(eap) ? eap_get_fact(eap, job, ".instance") : NULL;
+	*bound = g_strcmp0(eap_get_fact(eap, job, ".bound"), wanted) == 0;
+	if (!*bound)
+		return TRUE;
+	g_autoptr(GError) local_error = NULL;
+	g_autoptr(GPtrArray) contexts = pv_wsman_enumerate(amt, context_class, &local_error);
+	if (g_error_matches(local_error, PV_ERROR, PV_ERROR_UNSUPPORTED))
+		return TRUE;
+	if (contexts == NULL) {
+		g_propagate_error(error, g_steal_pointer(&local_error));
+		return FALSE;
 	}
-	if (!same)
-		pv_plan_add(plan, object, "certificates", "",
-		    eap_has_client(eap)	  ? "client certificate"
-		    : eap->roots->len > 0 ? "trusted root"
-					  : "none");
+	g_autoptr(GHashTable) references = pv_cert_store_read_references(amt, context_class, error);
+	if (references == NULL)
+		return FALSE;
+	if (g_str_equal(context_class, "CIM_CredentialContext"))
+		*bound = client == NULL || g_hash_table_contains(references, client);
+	else
+		*bound = eap_refers_as_wanted(eap, store, references, client);
 	return TRUE;
 }
 
@@ -574,6 +568,7 @@ pv_eap_plan(PvEap *eap, PvJob *job, PvPlan *plan, const char *object, const PvIn
     const char *context_class, GError **error)
 {
 	PvWsman *amt = pv_job_get_wsman(job, error);
+	guint before = pv_plan_get_length(plan);
 	if (amt == NULL)
 		return FALSE;
 	if (eap_has_client(eap)) {
@@ -586,9 +581,19 @@ pv_eap_plan(PvEap *eap, PvJob *job, PvPlan *plan, const char *object, const PvIn
 	if (store == NULL)
 		return FALSE;
 	eap_plan_roots(eap, job, plan, store);
+	gboolean fresh = pv_plan_get_length(plan) > before;
 	eap_plan_properties(eap, plan, object, present);
-	return eap_plan_sent(eap, job, plan, object, error) &&
-	       eap_plan_bound(eap, job, amt, store, plan, object, context_class, error);
+	if (!eap_plan_sent(eap, job, plan, object, error))
+		return FALSE;
+	gboolean bound = FALSE;
+	if (!fresh && !eap_is_bound(eap, job, amt, store, context_class, &bound, error))
+		return FALSE;
+	if (!bound)
+		pv_plan_add(plan, object, "certificates", "",
+		    eap_has_client(eap)	  ? "client certificate"
+		    : eap->roots->len > 0 ? "trusted root"
+					  : "none");
+	return TRUE;
 }
 
 /* The changes */
@@ -598,6 +603,8 @@ pv_eap_prepare(PvEap *eap, PvJob *job, GError **error)
 {
 	g_autofree char *name = eap_dup_fact(eap->name, "-sent");
 	g_autofree char *client = NULL;
+	g_clear_pointer(&eap->client, pv_epr_free);
+	g_clear_pointer(&eap->root, pv_epr_free);
 	g_autoptr(GBytes) der = NULL;
 	if (eap_has_client(eap)) {
 		if (!pv_cert_use_ensure(job, &eap->use, &client, &der, error))

@@ -115,7 +115,8 @@ char *pv_cert_store_add_root(PvJob *job, GBytes *der, GError **error) G_GNUC_WAR
  * @instance: InstanceID of a certificate
  *
  * For apply, before settings that refer to it are replaced or deleted: remembers it, durably, in the fact
- * "certificates.released", so that certificate-cleanup deletes it when nothing refers to it any more.
+ * "certificates.released", so that certificate-cleanup deletes it when nothing refers to it any more. One that a fact
+ * claims is not released.
  */
 gboolean pv_cert_store_release(PvJob *job, const char *instance, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -133,5 +134,22 @@ gboolean pv_cert_store_is_claimed(PvJob *job, const char *fingerprint);
 
 /* Whether the fingerprint is one of a list as the facts keep it: joined by blanks. */
 gboolean pv_cert_store_list_has(const char *list, const char *fingerprint);
+
+/**
+ * pv_cert_store_plan_sweep:
+ * @references: (nullable): of pv_cert_store_read_references(), if they are read already
+ * @plan: rows of AMT_PublicKeyCertificate that are there already are taken for leaving
+ *
+ * For plan: adds a row for each certificate and key that can go. Nothing in the device refers to it, no fact claims it,
+ * and it was released or put there as a root by us; or, once the stages for 802.1X and wireless have been at work and what
+ * they found is committed, it is any certificate of a device. Keys go when no certificate is left that needs them.
+ */
+gboolean pv_cert_store_plan_sweep(PvJob *job, GHashTable *references, PvPlan *plan, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* For apply: deletes what the rows name. What the device refuses to delete, unless it is of ours, stays and is remembered. */
+gboolean pv_cert_store_apply_sweep(PvJob *job, const PvPlan *plan, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Both at once, for an apply that needs room in the store. */
+gboolean pv_cert_store_sweep(PvJob *job, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS
