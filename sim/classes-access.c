@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define ACCESS_REALM_MAX 24
+#define ACCESS_REALM_MAX_OLD 19 /* before AMT 4.0 (amt/05 section 2) */
 #define ACCESS_SID_MAX 28
 #define ACCESS_DOMAIN_BYTES 24 /* of a SID: what counts as its domain */
 
@@ -73,11 +74,12 @@ static const PvSimProperty access_cache[] = { { "Enable", PV_SIM_BOOLEAN, PV_SIM
 
 /* amt/04 section 6 */
 static gboolean
-access_name_is_good(const char *name)
+access_name_is_good(const PvSimDevice *device, const char *name)
 {
 	gsize length = strlen(name);
+	/* "administrator" is reserved from 3.2 on, "admin" from 4.0 (amt/11) */
 	if (length == 0 || length > 16 || g_str_has_prefix(name, "$$") ||
-	    g_ascii_strcasecmp(name, "admin") == 0 ||
+	    (g_ascii_strcasecmp(name, "admin") == 0 && pv_sim_class_is_there(device, 400, 0)) ||
 	    g_ascii_strcasecmp(name, "administrator") == 0)
 		return FALSE;
 	for (const char *c = name; *c != '\0'; c++) {
@@ -132,15 +134,18 @@ access_domains_are_full(const PvSimDevice *device, GBytes *sid)
 }
 
 static guint32
-access_read_realms(const PvSimInstance *input, guint64 *realms)
+access_read_realms(const PvSimCall *call, guint64 *realms)
 {
+	const PvSimInstance *input = call->input;
+	guint last =
+	    pv_sim_class_is_there(call->device, 400, 0) ? ACCESS_REALM_MAX : ACCESS_REALM_MAX_OLD;
 	*realms = 0;
 	for (guint i = 0; i < input->values->len; i++) {
 		const PvSimValue *value = input->values->pdata[i];
 		if (strcmp(value->name, "Realms") != 0)
 			continue;
 		guint64 realm = g_ascii_strtoull(value->text, NULL, 10);
-		if (realm < 2 || realm > ACCESS_REALM_MAX)
+		if (realm < 2 || realm > last)
 			return PV_SIM_STATUS_INVALID_REALM;
 		*realms |= G_GUINT64_CONSTANT(1) << realm;
 	}
@@ -168,13 +173,13 @@ access_write_entry(PvSimCall *call, PvSimAclEntry *entry)
 	g_autoptr(GBytes) sid = pv_sim_instance_get_bytes(call->input, "KerberosUserSid");
 	guint permission = pv_sim_instance_get_uint(call->input, "AccessPermission");
 	guint64 realms = 0;
-	guint32 status = access_read_realms(call->input, &realms);
+	guint32 status = access_read_realms(call, &realms);
 	if (status != PV_SIM_STATUS_SUCCESS)
 		return status;
 	if (permission > 2 || (user != NULL) == (sid != NULL))
 		return PV_SIM_STATUS_INVALID_PARAMETER;
 	if (user != NULL) {
-		if (!access_name_is_good(user))
+		if (!access_name_is_good(call->device, user))
 			return PV_SIM_STATUS_INVALID_NAME;
 		if (hash == NULL ? entry == NULL : g_bytes_get_size(hash) != PV_SIM_HASH_BYTES)
 			return PV_SIM_STATUS_INVALID_PASSWORD;
@@ -316,7 +321,7 @@ access_run_set_admin(PvSimCall *call)
 {
 	const char *user = pv_sim_instance_get(call->input, "Username");
 	g_autoptr(GBytes) hash = pv_sim_instance_get_bytes(call->input, "DigestPassword");
-	if (strcmp(user, "admin") != 0 && !access_name_is_good(user))
+	if (strcmp(user, "admin") != 0 && !access_name_is_good(call->device, user))
 		return PV_SIM_STATUS_INVALID_NAME;
 	if (hash == NULL || g_bytes_get_size(hash) != PV_SIM_HASH_BYTES)
 		return PV_SIM_STATUS_INVALID_PASSWORD;
@@ -385,6 +390,15 @@ access_list_kerberos(const PvSimDevice *device, GPtrArray *instances)
 	g_ptr_array_add(instances, instance);
 }
 
+static guint
+access_count_values(const PvSimInstance *input, const char *name)
+{
+	guint count = 0;
+	for (guint i = 0; i < input->values->len; i++)
+		count += strcmp(((const PvSimValue *)input->values->pdata[i])->name, name) == 0;
+	return count;
+}
+
 static void
 access_put_kerberos(PvSimCall *call, const char *id)
 {
@@ -407,6 +421,11 @@ access_put_kerberos(PvSimCall *call, const char *id)
 		why = "KrbEnabled needs Passphrase or MasterKey";
 	else if (enabled && !pv_sim_instance_has(input, "RealmName"))
 		why = "KrbEnabled needs RealmName";
+	guint names = access_count_values(input, "ServicePrincipalName");
+	if (enabled && call->device->switches->kerberos_needs_spn &&
+	    (names == 0 || names != access_count_values(input, "ServicePrincipalProtocol")))
+		why =
+		    "KrbEnabled needs ServicePrincipalName and as many of ServicePrincipalProtocol";
 	if (why != NULL) {
 		pv_sim_call_refuse(call, PV_SIM_FAULT_SCHEMA, "%s", why);
 		return;

@@ -139,6 +139,16 @@ general_put_settings(PvSimCall *call, const char *id)
 		    call, PV_SIM_FAULT_SCHEMA, "IdleWakeTimeout is 1 to 65535 minutes");
 		return;
 	}
+	const char *const names[] = { "HostName", "DomainName" };
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+		const char *name = pv_sim_instance_get(call->input, names[i]);
+		if (name != NULL && !g_str_is_ascii(name) &&
+		    !pv_sim_class_is_there(call->device, 1800, 0)) {
+			pv_sim_call_refuse(
+			    call, PV_SIM_FAULT_SCHEMA, "%s is ASCII before CSME 18", names[i]);
+			return;
+		}
+	}
 	pv_sim_class_put_bag(call, id);
 }
 
@@ -222,6 +232,9 @@ general_put_ethernet(PvSimCall *call, const char *id)
 		    bag, addresses[i]); /* none of the old addresses outlives the change */
 	}
 	pv_sim_class_put_bag(call, id);
+	/* AMT 19 becomes unresponsive for a long time (amt/12 quirk 8) */
+	if (call->encrypted && call->device->switches->ethernet_hang_msec > 0)
+		call->hang_msec = call->device->switches->ethernet_hang_msec;
 	/* amt/04 section 4: SharedStaticIp follows IpSyncEnabled */
 	if (!dhcp && pv_sim_instance_has(call->input, "IpSyncEnabled"))
 		pv_sim_instance_set(

@@ -9,6 +9,7 @@
 #define KEYS_CERTIFICATE "Intel(r) AMT Certificate: Handle: "
 #define KEYS_KEY "Intel(r) AMT Key: Handle: "
 #define KEYS_CERTIFICATE_MAX 4100 /* X509Certificate is uint8[4100] */
+#define KEYS_KEY_MAX 1210 /* DERKey is uint8[1210] */
 #define KEYS_SERVICE "Intel(r) AMT Public Key Management Service"
 
 /* clang-format off */
@@ -126,6 +127,8 @@ keys_run_add_key(PvSimCall *call)
 	gsize length = 0;
 	const unsigned char *data = blob != NULL ? g_bytes_get_data(blob, &length) : NULL;
 	const unsigned char *end = data;
+	if (length > KEYS_KEY_MAX)
+		return PV_SIM_STATUS_INVALID_KEY;
 	EVP_PKEY *key =
 	    data != NULL ? d2i_PrivateKey(EVP_PKEY_RSA, NULL, &end, (long)length) : NULL;
 	if (key == NULL || end != data + length) {

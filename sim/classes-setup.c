@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define SETUP_SERVICE "Intel(r) AMT Setup and Configuration Service"
+#define SETUP_HOST_BASED "Intel(r) AMT Host Based Setup Service"
+#define SETUP_NONCE_BYTES 20
 #define SETUP_OTP_BYTES 32
 #define SETUP_EXTEND_HOURS 24
 
@@ -34,6 +36,48 @@ static const PvSimProperty setup_hash[] = {
 
 static const PvSimProperty setup_password[] = {
 	{ "Password", PV_SIM_TEXT, PV_SIM_REQUIRED },
+	{ NULL },
+};
+
+static const PvSimProperty setup_host_based[] = {
+	{ "AllowedControlModes", PV_SIM_UINT, PV_SIM_READ_ONLY | PV_SIM_ARRAY, NULL },
+	{ "CertChainStatus", PV_SIM_UINT, PV_SIM_READ_ONLY, "0" },
+	{ "ConfigurationNonce", PV_SIM_BASE64, PV_SIM_READ_ONLY, NULL },
+	{ "CurrentControlMode", PV_SIM_UINT, PV_SIM_READ_ONLY, NULL },
+	PV_SIM_SERVICE("IPS_HostBasedSetupService", SETUP_HOST_BASED, SETUP_HOST_BASED),
+	{ NULL },
+};
+
+static const PvSimProperty setup_host_based_setup[] = {
+	{ "NetAdminPassEncryptionType", PV_SIM_UINT, PV_SIM_REQUIRED },
+	{ "NetworkAdminPassword", PV_SIM_TEXT, PV_SIM_REQUIRED },
+	{ "McNonce", PV_SIM_BASE64, 0 },
+	{ "Certificate", PV_SIM_BASE64, 0 },
+	{ "SigningAlgorithm", PV_SIM_UINT, 0 },
+	{ "DigitalSignature", PV_SIM_BASE64, 0 },
+	{ NULL },
+};
+
+static const PvSimProperty setup_host_based_chain[] = {
+	{ "NextCertificate", PV_SIM_BASE64, PV_SIM_REQUIRED },
+	{ "IsLeafCertificate", PV_SIM_BOOLEAN, PV_SIM_REQUIRED },
+	{ "IsRootCertificate", PV_SIM_BOOLEAN, PV_SIM_REQUIRED },
+	{ NULL },
+};
+
+static const PvSimProperty setup_host_based_admin[] = {
+	{ "NetAdminPassEncryptionType", PV_SIM_UINT, PV_SIM_REQUIRED },
+	{ "NetworkAdminPassword", PV_SIM_TEXT, PV_SIM_REQUIRED },
+	{ "McNonce", PV_SIM_BASE64, PV_SIM_REQUIRED },
+	{ "SigningAlgorithm", PV_SIM_UINT, PV_SIM_REQUIRED },
+	{ "DigitalSignature", PV_SIM_BASE64, PV_SIM_REQUIRED },
+	{ NULL },
+};
+
+static const PvSimProperty setup_host_based_upgrade[] = {
+	{ "McNonce", PV_SIM_BASE64, PV_SIM_REQUIRED },
+	{ "SigningAlgorithm", PV_SIM_UINT, PV_SIM_REQUIRED },
+	{ "DigitalSignature", PV_SIM_BASE64, PV_SIM_REQUIRED },
 	{ NULL },
 };
 
@@ -158,6 +202,11 @@ static guint32
 setup_set_mebx_password(PvSimCall *call)
 {
 	const char *password = pv_sim_instance_get(call->input, "Password");
+	guint policy = call->device->switches->mebx_policy;
+	gboolean setup = call->device->state == PV_SIM_IN;
+	if ((policy != PV_SIM_MEBX_ANYTIME && !setup) ||
+	    (policy == PV_SIM_MEBX_DEFAULT_ONLY && !call->device->mebx_default))
+		return PV_SIM_STATUS_NOT_PERMITTED;
 	if (!pv_sim_password_is_strong(password))
 		return PV_SIM_STATUS_INVALID_PASSWORD;
 	g_free(call->device->mebx_password);
@@ -260,6 +309,46 @@ setup_put_hash(PvSimCall *call, const char *id)
 	}
 }
 
+/* amt/04 section 8. The nonce lasts until the device is unprovisioned, as its realm does. */
+static void
+setup_list_host_based(const PvSimDevice *device, GPtrArray *instances)
+{
+	PvSimInstance *instance = pv_sim_instance_new("IPS_HostBasedSetupService");
+	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA1);
+	guint8 nonce[SETUP_NONCE_BYTES];
+	gsize length = sizeof nonce;
+	g_checksum_update(sum, (const guchar *)device->digest_realm, -1);
+	g_checksum_get_digest(sum, nonce, &length);
+	for (const PvSimProperty *row = setup_host_based; row->name != NULL; row++) {
+		if (row->fallback != NULL)
+			pv_sim_instance_add(instance, row->name, row->fallback);
+	}
+	pv_sim_instance_add(instance, "AllowedControlModes", "2");
+	pv_sim_instance_add(instance, "AllowedControlModes", "1");
+	pv_sim_instance_add_bytes(instance, "ConfigurationNonce", nonce, sizeof nonce);
+	pv_sim_instance_add_uint(
+	    instance, "CurrentControlMode", device->state == PV_SIM_POST ? 2 : 0);
+	g_ptr_array_add(instances, instance);
+}
+
+/* The simulator has the network's side only; how firmware refuses from there is not established */
+static guint32
+setup_refuse_remote(PvSimCall *call)
+{
+	pv_sim_call_refuse(
+	    call, PV_SIM_FAULT_ACCESS_DENIED, "host based set-up is for the local interface");
+	return PV_SIM_STATUS_NOT_PERMITTED;
+}
+
+static const PvSimMethod setup_host_based_methods[] = {
+	{ "Setup", setup_host_based_setup, setup_refuse_remote, TRUE },
+	{ "AddNextCertInChain", setup_host_based_chain, setup_refuse_remote, TRUE },
+	{ "AdminSetup", setup_host_based_admin, setup_refuse_remote, TRUE },
+	{ "UpgradeClientToAdmin", setup_host_based_upgrade, setup_refuse_remote, TRUE },
+	{ "DisableClientControlMode", NULL, setup_refuse_remote, TRUE },
+	{ NULL },
+};
+
 static const PvSimMethod setup_methods[] = {
 	{ "CommitChanges", NULL, setup_commit, TRUE },
 	{ "Unprovision", setup_mode, setup_unprovision, TRUE },
@@ -277,6 +366,8 @@ const PvSimClass pv_sim_classes_setup[] = {
 	    .methods = setup_methods, .list = setup_list_service, .put = setup_put_service },
 	{ .name = "AMT_ProvisioningCertificateHash", .properties = setup_hash, .key = "InstanceID",
 	    .list = setup_list_hashes, .put = setup_put_hash },
+	{ .name = "IPS_HostBasedSetupService", .common = TRUE, .properties = setup_host_based,
+	    .methods = setup_host_based_methods, .list = setup_list_host_based, .since = 700 },
 	{ NULL },
 };
 /* clang-format on */

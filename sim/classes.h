@@ -50,6 +50,7 @@ typedef struct {
 	gboolean administrator; /* the user may do everything, not only what a realm allows */
 	gboolean restart; /* the network stack restarts after the answer */
 	gboolean unprovisioned; /* ... and then the device is in PRE */
+	guint hang_msec; /* no answer, and the device is away for so long; 0: it answers */
 } PvSimCall;
 
 typedef struct {
@@ -83,6 +84,8 @@ struct PvSimClass {
 gboolean pv_sim_class_is_there(const PvSimDevice *device, guint since, guint until);
 const PvSimClass *pv_sim_class_find(
     const PvSimDevice *device, const char *name); /* NULL: not on this device */
+/* Every class that some device has; NULL: no more */
+const PvSimClass *pv_sim_class_nth(guint index);
 /* All instances of a class as Get and Pull show them; g_ptr_array_unref() */
 GPtrArray *pv_sim_class_instances(const PvSimClass *class, const PvSimDevice *device);
 const PvSimMethod *pv_sim_class_find_method(

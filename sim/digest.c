@@ -8,8 +8,6 @@
 
 #define DIGEST_NONCES_MAX 32
 #define DIGEST_NONCE_BYTES 24
-#define DIGEST_CALM_USEC \
-	(3600 * (gint64)G_USEC_PER_SEC) /* without failures: the back-off starts anew */
 
 /* "name=value, name="value" ..." as a table; NULL: malformed */
 static GHashTable *
@@ -134,7 +132,7 @@ digest_count_failure(PvSimDevice *device, gint64 now)
 {
 	PvSimLock *lock = &device->lock;
 	const PvSimSwitches *switches = device->switches;
-	if (now - lock->failed_usec > DIGEST_CALM_USEC)
+	if (now - lock->failed_usec > switches->lock_calm_sec * (gint64)G_USEC_PER_SEC)
 		lock->failures = lock->lock_sec = 0;
 	lock->failed_usec = now;
 	lock->failures++;

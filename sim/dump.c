@@ -342,6 +342,7 @@ pv_sim_dump_device(PvSimDevice *device)
 	dump_bags(builder, device);
 	dump_string(builder, "last-tls-refusal", device->last_refusal);
 	dump_bool(builder, "locked-now", locked_left > 0);
+	dump_int(builder, "lock-sec", device->lock.lock_sec);
 	dump_counters(builder, device);
 	dump_begin_array(builder, "switches");
 	for (guint i = 0; i < switches->len; i++)

@@ -169,8 +169,9 @@ http_reason(guint status)
 static void
 http_append_server(GByteArray *out, const PvSimDevice *device)
 {
+	const char *set = device->switches->server_version;
 	http_append(out, "Server: Intel(R) Active Management Technology %s\r\n",
-	    device->personality->server);
+	    *set != '\0' ? set : device->personality->server);
 }
 
 static void

@@ -18,7 +18,7 @@ static const PvSimPowerScheme personality_desktop[] = {
 /* What differs between the generations, as amt/11 and amt/01 section 4 say. Where set-up asks for a login is told of
  * "older firmware" only (amt/03 section 5): here up to 9.5. */
 static const char *const personality_3_2[] = { "tls-min=1.0", "tls-max=1.0", "suites=rsa",
-	"digest-in-setup=true", "pkcs10=false", "root-hash=sha1", NULL };
+	"digest-in-setup=true", "pkcs10=false", "root-hash=sha1", "kerberos-needs-spn=true", NULL };
 static const char *const personality_6_2[] = { "tls-min=1.0", "tls-max=1.1", "suites=rsa",
 	"digest-in-setup=true", "pkcs10=false", NULL };
 static const char *const personality_11_8[] = { "tls-min=1.0", "tls-max=1.1", "suites=rsa", NULL };
@@ -29,7 +29,7 @@ static const char *const personality_15[] = { "tls-min=1.1", "tls-max=1.2", "sui
 /* no plain ports, and TLS 1.2 only */
 static const char *const personality_16_1[] = { "plain-port=false", "on-die-chain=true", NULL };
 static const char *const personality_19[] = { "plain-port=false", "on-die-chain=true",
-	"tls-max=1.3", "commit-needs-mebx=true", NULL };
+	"tls-max=1.3", "commit-needs-mebx=true", "ethernet-hang-msec=60000", NULL };
 
 /* clang-format off */
 static const PvSimPersonality personality_rows[] = {
@@ -62,6 +62,12 @@ pv_sim_personality_find(const char *name)
 			return &personality_rows[i];
 	}
 	return NULL;
+}
+
+const PvSimPersonality *
+pv_sim_personality_nth(guint index)
+{
+	return index < G_N_ELEMENTS(personality_rows) ? &personality_rows[index] : NULL;
 }
 
 char *

@@ -28,6 +28,7 @@ typedef struct {
 } PvSimPersonality;
 
 const PvSimPersonality *pv_sim_personality_find(const char *name); /* NULL: none of this name */
+const PvSimPersonality *pv_sim_personality_nth(guint index); /* oldest first; NULL: no more */
 char *pv_sim_personality_names(void); /* "16.1, 6.2"; g_free() */
 /* The defaults of this generation; free with pv_sim_switches_free() */
 PvSimSwitches *pv_sim_personality_switches(const PvSimPersonality *personality);

@@ -73,6 +73,7 @@ typedef struct {
 	gsize out_at; /* how much of out is written */
 	gboolean close; /* when out is written */
 	gboolean restart; /* ... and then the stack restarts */
+	guint away_msec; /* ... for so long; 0: as long as the switch says */
 	gboolean changed; /* a request may have changed which ports are open */
 	gboolean want_write; /* TLS or the socket waits to write */
 	PvSimTimer *idle;
@@ -88,7 +89,7 @@ typedef struct {
 } ServerHello;
 
 static void server_connection_close(ServerConnection *connection);
-static void server_restart(ServerNode *node);
+static void server_restart(ServerNode *node, guint away_msec);
 static void server_connection_step(ServerConnection *connection);
 static void server_apply_state(ServerNode *node);
 
@@ -249,6 +250,7 @@ server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *reques
 	    connection, request, user, outcome.method, outcome.http_status, outcome.return_value);
 	server_log_request(connection, user, &outcome);
 	connection->restart = outcome.restart;
+	connection->away_msec = outcome.away_msec;
 	connection->changed = TRUE;
 	if (outcome.body == NULL) {
 		connection->close = TRUE; /* and nothing is sent */
@@ -332,10 +334,11 @@ server_connection_flush(ServerConnection *connection)
 			connection->out->len - connection->out_at);
 		if (sent < 0) {
 			gboolean restart = connection->restart;
+			guint away_msec = connection->away_msec;
 			ServerNode *node = connection->node;
 			server_connection_close(connection);
 			if (restart)
-				server_restart(node);
+				server_restart(node, away_msec);
 			return FALSE;
 		}
 		connection->want_write = sent == 0;
@@ -358,8 +361,9 @@ server_connection_step(ServerConnection *connection)
 			break;
 		if (connection->restart) {
 			ServerNode *node = connection->node;
+			guint away_msec = connection->away_msec;
 			server_connection_linger(connection);
-			server_restart(node);
+			server_restart(node, away_msec);
 			return;
 		}
 		if (connection->changed) {
@@ -589,17 +593,17 @@ server_restart_done(gpointer data)
 }
 
 static void
-server_restart(ServerNode *node)
+server_restart(ServerNode *node, guint away_msec)
 {
+	guint msec = away_msec > 0 ? away_msec : node->device->switches->restart_msec;
 	node->device->counters.restarts++;
 	server_drop_connections(node);
 	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE);
 	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE);
 	pv_sim_loop_cancel(node->loop, &node->restart);
-	node->restart = pv_sim_loop_after(
-	    node->loop, node->device->switches->restart_msec, server_restart_done, node);
+	node->restart = pv_sim_loop_after(node->loop, msec, server_restart_done, node);
 	pv_sim_log_write(node->server->log, node->device->name, "restart state=%u away-msec=%u",
-	    node->device->state, node->device->switches->restart_msec);
+	    node->device->state, msec);
 	server_apply_state(node);
 }
 

@@ -403,6 +403,14 @@ service_dispatch(PvSimCall *call, const PvSimRequest *request, PvSimOutcome *out
 }
 
 static void
+service_lose_answer(PvSimOutcome *outcome)
+{
+	if (outcome->body != NULL)
+		g_string_free(outcome->body, TRUE);
+	outcome->body = NULL;
+}
+
+static void
 service_execute(PvSimDevice *device, const PvSimRequest *request, const char *user,
     gboolean encrypted, PvSimOutcome *outcome)
 {
@@ -419,21 +427,16 @@ service_execute(PvSimDevice *device, const PvSimRequest *request, const char *us
 		else
 			service_dispatch(&call, request, outcome);
 	}
-	outcome->restart = call.restart;
+	outcome->restart = call.restart || call.hang_msec > 0;
+	outcome->away_msec = call.hang_msec;
+	if (call.hang_msec > 0)
+		service_lose_answer(outcome);
 	if (call.refusal.code != PV_SIM_FAULT_NONE)
 		service_fault(
 		    device, request->message_id, call.refusal.code, call.refusal.detail, outcome);
 	else if (call.refusal.detail != NULL)
 		outcome->note = g_strdup(call.refusal.detail);
 	g_free(call.refusal.detail);
-}
-
-static void
-service_lose_answer(PvSimOutcome *outcome)
-{
-	if (outcome->body != NULL)
-		g_string_free(outcome->body, TRUE);
-	outcome->body = NULL;
 }
 
 static void

@@ -14,6 +14,7 @@ typedef struct {
 	gint64 return_value; /* -1: none */
 	guint delay_msec;
 	gboolean restart; /* the network stack restarts once the answer is sent */
+	guint away_msec; /* how long it is away then; 0: as the switch restart-msec says */
 } PvSimOutcome;
 
 void pv_sim_outcome_clear(PvSimOutcome *outcome);

@@ -19,6 +19,8 @@ enum { PV_SIM_WEB_PRESENT, PV_SIM_WEB_MISSING, PV_SIM_WEB_REFUSED };
 enum { PV_SIM_MATCH_EXACT, PV_SIM_MATCH_TAIL };
 enum { PV_SIM_ROOT_SHA256, PV_SIM_ROOT_SHA1, PV_SIM_ROOT_SHA384 };
 enum { PV_SIM_SUITES_ANY, PV_SIM_SUITES_RSA };
+/* the numbers of the host interface (amt/09, 0x4B) */
+enum { PV_SIM_MEBX_DEFAULT_ONLY, PV_SIM_MEBX_SETUP, PV_SIM_MEBX_ANYTIME };
 enum { PV_SIM_ON_DIE_4, PV_SIM_ON_DIE_6 };
 enum { PV_SIM_PSK_ONLY, PV_SIM_PSK_BOTH };
 enum { PV_SIM_COMPARISON_DMTF, PV_SIM_COMPARISON_AMT };
@@ -47,6 +49,10 @@ typedef struct {
 	guint lost_reply_commit;
 	guint commit_checks;
 	guint commit_needs_mebx;
+	guint mebx_policy;
+	guint ethernet_hang_msec;
+	guint kerberos_needs_spn;
+	guint lock_calm_sec;
 	guint generate_busy;
 	guint pkcs10;
 	guint certificates_max;
@@ -84,6 +90,7 @@ typedef struct {
 	char *otp;
 	char *admin_password;
 	char *mebx_password;
+	char *server_version;
 	char *dhcp_suffix;
 	char *trusted_suffix;
 	GPtrArray *faults; /* of PvSimFault */
