@@ -38,6 +38,18 @@ pv_sim_class_find(const PvSimDevice *device, const char *name)
 	return NULL;
 }
 
+const PvSimClass *
+pv_sim_class_nth(guint index)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(class_tables); i++) {
+		for (const PvSimClass *class = class_tables[i]; class->name != NULL; class ++) {
+			if (index-- == 0)
+				return class;
+		}
+	}
+	return NULL;
+}
+
 const PvSimMethod *
 pv_sim_class_find_method(const PvSimClass *class, const PvSimDevice *device, const char *name)
 {

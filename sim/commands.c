@@ -3,6 +3,7 @@
 #include "sim/commands.h"
 
 #include "sim/control.h"
+#include "sim/generations.h"
 #include "sim/personality.h"
 #include "sim/pki.h"
 #include "sim/switches.h"
@@ -289,6 +290,26 @@ pv_sim_command_pki(int argc, char **argv)
 		return PV_SIM_EXIT_OK;
 	g_printerr("provost-sim pki: %s\n", error->message);
 	return PV_SIM_EXIT_FAILED;
+}
+
+int
+pv_sim_command_personalities(int argc, char **argv)
+{
+	gboolean json = FALSE;
+	const GOptionEntry entries[] = {
+		{ "json", 'j', 0, G_OPTION_ARG_NONE, &json,
+		    "print JSON, with all switches, classes, methods and properties", NULL },
+		{ NULL },
+	};
+	if (!pv_sim_command_parse(&argc, &argv, entries, "",
+		"Shows the generations of AMT that --personality takes, and what they have and "
+		"have not.",
+		0, 0))
+		return PV_SIM_EXIT_USAGE;
+	g_autoptr(JsonNode) node = json ? pv_sim_generations_json() : NULL;
+	g_autofree char *text = json ? json_to_string(node, TRUE) : pv_sim_generations_describe();
+	g_print("%s%s", text, json ? "\n" : "");
+	return PV_SIM_EXIT_OK;
 }
 
 int

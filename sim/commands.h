@@ -20,6 +20,7 @@ int pv_sim_command_power(int argc, char **argv); /* on, off */
 int pv_sim_command_check_password(int argc, char **argv);
 int pv_sim_command_hello(int argc, char **argv);
 int pv_sim_command_pki(int argc, char **argv);
+int pv_sim_command_personalities(int argc, char **argv);
 int pv_sim_command_switches(int argc, char **argv);
 
 /* Parses options; FALSE: it has told what is wrong. @positional: how many words must be left; they are in argv[1..]. */

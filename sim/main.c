@@ -23,6 +23,8 @@ static const struct {
 	{ "hello", pv_sim_command_hello, "send one hello packet to a provisioning server" },
 	{ "pki", pv_sim_command_pki,
 	    "make a provisioning PKI that the simulator trusts, and broken variants" },
+	{ "personalities", pv_sim_command_personalities,
+	    "list the generations of AMT and what each has" },
 	{ "switches", pv_sim_command_switches, "list what can be set, with defaults" },
 };
 

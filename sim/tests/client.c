@@ -794,3 +794,27 @@ test_fault(TestClient *client, const char *envelope)
 	subcode += strlen("<a:Subcode><a:Value>x:");
 	return g_strndup(subcode, strcspn(subcode, "<"));
 }
+
+char *
+test_null_request(const char *der_base64)
+{
+	gsize length = 0;
+	g_autofree guchar *der = g_base64_decode(der_base64, &length);
+	const unsigned char *at = der;
+	EVP_PKEY *key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, (long)length);
+	EVP_PKEY *other = EVP_RSA_gen(2048);
+	X509_REQ *request = X509_REQ_new();
+	g_assert_nonnull(key);
+	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_ASC,
+	    (const unsigned char *)"pc-0001.example.com", -1, -1, 0);
+	g_assert_cmpint(X509_REQ_set_pubkey(request, key), ==, 1);
+	g_assert_cmpint(X509_REQ_sign(request, other, EVP_sha256()), >, 0);
+	unsigned char *out = NULL;
+	int out_length = i2d_X509_REQ(request, &out);
+	char *text = g_base64_encode(out, (gsize)out_length);
+	OPENSSL_free(out);
+	X509_REQ_free(request);
+	EVP_PKEY_free(other);
+	EVP_PKEY_free(key);
+	return text;
+}

@@ -116,3 +116,6 @@ void test_rows(TestClient *client, const TestRow *rows, guint count);
 
 /* The subcode of the fault that the request must meet; g_free() */
 char *test_fault(TestClient *client, const char *envelope);
+/* A request (PKCS#10, base64) for the key of this DERKey, signed by a key that is not the device's: only its info
+ * counts. g_free() */
+char *test_null_request(const char *der_base64);

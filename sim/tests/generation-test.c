@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define STORE "AMT_PublicKeyManagementService"
 #define SETUP "AMT_SetupAndConfigurationService"
 #define ALL "3.2,6.2,8.1,9.5,11.8,12.0,15,16.1,19"
 #define PID "ABCD2345"
@@ -103,6 +104,355 @@ generation_test_identity(void)
 	g_assert_true(test_client_connect(client));
 	g_assert_cmpuint(client->peer_chain, ==, 6);
 	g_assert_nonnull(strstr(client->fourth, "ROM CA"));
+	test_sim_stop(sim);
+}
+
+/* Classes, methods, properties: amt/11 and the sections on each class */
+
+static TestClient *
+generation_test_client(TestSim *sim, guint index)
+{
+	TestClient *client = test_client_new(sim, index);
+	client->old = TRUE;
+	test_client_set_login(client, "admin", "admin");
+	return client;
+}
+
+typedef enum { ROW_CLASS, ROW_METHOD, ROW_PROPERTY, ROW_PUT } RowKind;
+
+typedef struct {
+	RowKind kind;
+	const char *class_name, *member; /* of a Put: the value too */
+	const char *has; /* one digit for each generation */
+} Row;
+
+static const Row generation_rows[] = {
+	{ ROW_CLASS, "AMT_KerberosSettingData", NULL, "111111111" },
+	{ ROW_CLASS, "IPS_HostBasedSetupService", NULL, "001111111" },
+	{ ROW_CLASS, "IPS_OptInService", NULL, "001111111" },
+	{ ROW_CLASS, "CIM_KVMRedirectionSAP", NULL, "011111111" },
+	{ ROW_CLASS, "AMT_8021XProfile", NULL, "011111111" },
+	{ ROW_CLASS, "IPS_IEEE8021xSettings", NULL, "001111111" },
+	{ ROW_METHOD, "AMT_SetupAndConfigurationService", "SetTLSPSK", "111100000" },
+	{ ROW_METHOD, "AMT_SetupAndConfigurationService", "GetUuid", "011111111" },
+	{ ROW_METHOD, "AMT_SetupAndConfigurationService", "CommitChanges", "111111111" },
+	{ ROW_METHOD, "AMT_PublicKeyManagementService", "AddKey", "111111111" },
+	{ ROW_METHOD, "AMT_PublicKeyManagementService", "GenerateKeyPair", "011111111" },
+	{ ROW_METHOD, "AMT_PublicKeyManagementService", "GeneratePKCS10RequestEx", "000011111" },
+	{ ROW_PROPERTY, "AMT_GeneralSettings", "WsmanOnlyMode", "111111111" },
+	{ ROW_PROPERTY, "AMT_GeneralSettings", "PreferredAddressFamily", "011111111" },
+	{ ROW_PROPERTY, "AMT_GeneralSettings", "AMTNetworkEnabled", "001111111" },
+	{ ROW_PROPERTY, "AMT_GeneralSettings", "ThunderboltDockEnabled", "000000111" },
+	{ ROW_PROPERTY, "AMT_GeneralSettings", "OemID", "000000011" },
+	{ ROW_PROPERTY, "AMT_SetupAndConfigurationService", "DhcpDNSSuffix", "000011111" },
+	{ ROW_PROPERTY, "AMT_EthernetPortSettings", "PhysicalConnectionType", "000000111" },
+	{ ROW_PROPERTY, "AMT_TimeSynchronizationService", "LocalTimeSyncEnabled", "001111111" },
+	{ ROW_PROPERTY, "AMT_KerberosSettingData", "SupportedEncryptionAlgorithms", "001111111" },
+	{ ROW_PROPERTY, "AMT_TLSSettingData", "NonSecureConnectionsSupported", "000000011" },
+	{ ROW_PUT, "AMT_GeneralSettings", "HostName>s\u00fcd<", "000000001" },
+	{ ROW_PUT, "AMT_GeneralSettings", "DDNSUpdateEnabled>true<", "011111111" },
+};
+
+static gboolean
+generation_test_has(TestClient *client, const Row *row)
+{
+	g_autofree char *body = NULL;
+	const char *action = row->kind == ROW_METHOD ? row->member : "Enumerate";
+	if (row->kind == ROW_PROPERTY) {
+		guint pulls = 0;
+		g_autoptr(TestAnswer) answer = test_pull_all(client, row->class_name, &pulls);
+		g_autofree char *tag = g_strdup_printf(":%s>", row->member);
+		return strstr(answer->body, tag) != NULL;
+	}
+	if (row->kind == ROW_METHOD) {
+		body = test_input(row->class_name, row->member, "");
+	} else if (row->kind == ROW_PUT) {
+		g_autofree char *name = g_strndup(row->member, strcspn(row->member, ">"));
+		body = g_strdup_printf(
+		    "<r:%s xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/%s\"><r:%s/r:%s>"
+		    "<r:PingResponseEnabled>true</r:PingResponseEnabled><r:WsmanOnlyMode>false</"
+		    "r:WsmanOnlyMode></r:%s>",
+		    row->class_name, row->class_name, row->member, name, row->class_name);
+		action = "Put";
+	} else {
+		body = g_strdup(
+		    "<n:Enumerate xmlns:n=\"http://schemas.xmlsoap.org/ws/2004/09/enumeration\"/>");
+	}
+	g_autofree char *envelope = test_envelope(row->class_name, action, NULL, NULL, body);
+	g_autoptr(TestAnswer) answer = test_client_post(client, envelope);
+	static const char *const absent[] = { "DestinationUnreachable", "SchemaValidationError",
+		"ActionNotSupported" };
+	if (answer->status == 200)
+		return TRUE;
+	g_assert_cmpuint(answer->status, ==, 400);
+	/* a method that is there may well refuse an empty input */
+	guint kinds = row->kind == ROW_METHOD ? 2 : 0;
+	const char *why = absent[kinds + (row->kind == ROW_PUT ? 1 : 0)];
+	gboolean missing = strstr(answer->body, why) != NULL;
+	g_assert_true(missing || row->kind == ROW_METHOD);
+	return !missing;
+}
+
+static void
+generation_test_classes(void)
+{
+	TestSim *sim = generation_test_start("in");
+	for (guint i = 0; i < GENERATIONS; i++) {
+		g_autoptr(TestClient) client = generation_test_client(sim, i);
+		for (guint j = 0; j < G_N_ELEMENTS(generation_rows); j++) {
+			const Row *row = &generation_rows[j];
+			g_test_message("%s: %s %s", generation_names[i], row->class_name,
+			    row->member != NULL ? row->member : "");
+			g_assert_cmpint(generation_test_has(client, row), ==, row->has[i] == '1');
+		}
+	}
+	test_sim_stop(sim);
+}
+
+static char *
+generation_test_program(void)
+{
+	const char *build = g_getenv("PV_TOP_BUILDDIR");
+	return g_build_filename(build != NULL ? build : ".", "provost-sim", NULL);
+}
+
+static gboolean
+generation_test_lists(JsonObject *generation, const Row *row)
+{
+	JsonObject *classes = json_object_get_object_member(generation, "classes");
+	if (!json_object_has_member(classes, row->class_name))
+		return FALSE;
+	if (row->kind == ROW_CLASS)
+		return TRUE;
+	JsonObject *class = json_object_get_object_member(classes, row->class_name);
+	JsonArray *names =
+	    json_object_get_array_member(class, row->kind == ROW_METHOD ? "methods" : "properties");
+	for (guint i = 0; i < json_array_get_length(names); i++) {
+		if (strcmp(json_array_get_string_element(names, i), row->member) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* What `provost-sim personalities` tells is what devices answer */
+static void
+generation_test_list(void)
+{
+	g_autofree char *program = generation_test_program();
+	const char *argv[] = { program, "personalities", "--json", NULL };
+	g_autofree char *text = NULL;
+	int status = 0;
+	g_assert_true(g_spawn_sync(
+	    NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &text, NULL, &status, NULL));
+	g_assert_true(g_spawn_check_wait_status(status, NULL));
+	g_autoptr(JsonNode) node = json_from_string(text, NULL);
+	JsonArray *list = json_node_get_array(node);
+	g_assert_cmpuint(json_array_get_length(list), ==, GENERATIONS);
+	for (guint i = 0; i < GENERATIONS; i++) {
+		JsonObject *generation = json_array_get_object_element(list, i);
+		g_assert_cmpstr(
+		    json_object_get_string_member(generation, "name"), ==, generation_names[i]);
+		g_assert_cmpint(json_object_get_boolean_member(generation, "psk"), ==, i < 4);
+		for (guint j = 0; j < G_N_ELEMENTS(generation_rows); j++) {
+			const Row *row = &generation_rows[j];
+			if (row->kind == ROW_PUT)
+				continue;
+			g_test_message("%s: %s", generation_names[i], row->class_name);
+			g_assert_cmpint(
+			    generation_test_lists(generation, row), ==, row->has[i] == '1');
+		}
+	}
+	argv[2] = NULL;
+	g_autofree char *table = NULL;
+	g_assert_true(g_spawn_sync(
+	    NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &table, NULL, &status, NULL));
+	g_assert_nonnull(
+	    strstr(table, "\n9.5    9.5.61        1.0-1.1  RSA     yes    PKI, PSK  login"));
+}
+
+static void
+generation_test_server_header(void)
+{
+	static const char *const versions[GENERATIONS] = { "3.2.20", "6.2.61", "8.1.71", "9.5.61",
+		"11.8.50", "12.0.67", "15.0.23.1706", "16.1.25.2124", "19.0.5.1967" };
+	TestSim *sim = generation_test_start("in");
+	for (guint i = 0; i <= GENERATIONS; i++) {
+		const char *version = i < GENERATIONS ? versions[i] : "3.2";
+		if (i == GENERATIONS) /* two parts: parse leniently (amt/01 section 2) */
+			g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001",
+					    "switch:server-version=3.2", NULL),
+			    ==, 0);
+		g_autoptr(TestClient) client = test_client_new(sim, i % GENERATIONS);
+		client->old = TRUE;
+		g_autoptr(TestAnswer) answer = test_client_send(client, "GET", "/", NULL, "");
+		g_autofree char *header = g_strdup_printf(
+		    "\r\nServer: Intel(R) Active Management Technology %s\r\n", version);
+		g_assert_nonnull(strstr(answer->head, header));
+	}
+	test_sim_stop(sim);
+}
+
+#define REQUEST \
+	"<r:KeyPair><a:Address>/wsman</a:Address><a:ReferenceParameters><w:ResourceURI>" \
+	"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_PublicPrivateKeyPair</" \
+	"w:ResourceURI><w:SelectorSet>" \
+	"<w:Selector Name=\"InstanceID\">Intel(r) AMT Key: Handle: 0</w:Selector></w:SelectorSet>" \
+	"</a:ReferenceParameters></r:KeyPair><r:SigningAlgorithm>%u</r:SigningAlgorithm>" \
+	"<r:NullSignedCertificateRequest>%s</r:NullSignedCertificateRequest>"
+
+/* SHA-1 went with CSME 18: amt/06 section 1 */
+static void
+generation_test_algorithms(void)
+{
+	TestSim *sim = generation_test_start("in");
+	for (guint i = 4; i < GENERATIONS; i++) {
+		g_autoptr(TestClient) client = generation_test_client(sim, i);
+		g_assert_cmpuint(
+		    test_invoke(client, STORE, "GenerateKeyPair",
+			"<r:KeyAlgorithm>0</r:KeyAlgorithm><r:KeyLength>2048</r:KeyLength>", NULL),
+		    ==, 0);
+		g_autoptr(TestAnswer) key = test_get(client, "AMT_PublicPrivateKeyPair",
+		    "InstanceID", "Intel(r) AMT Key: Handle: 0");
+		g_autofree char *der = test_find(key->body, "DERKey");
+		g_autofree char *request = test_null_request(der);
+		for (guint algorithm = 0; algorithm < 3; algorithm++) {
+			g_test_message("%s, algorithm %u", generation_names[i], algorithm);
+			g_autofree char *input = g_strdup_printf(REQUEST, algorithm, request);
+			guint status = algorithm == 0 && i == GENERATIONS - 1 ? 36 : 0;
+			g_assert_cmpuint(
+			    test_invoke(client, STORE, "GeneratePKCS10RequestEx", input, NULL), ==,
+			    status);
+		}
+	}
+	test_sim_stop(sim);
+}
+
+#define KERBEROS(properties) \
+	"<r:AMT_KerberosSettingData " \
+	"xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_KerberosSettingData\">" \
+	"<r:KrbEnabled>true</r:KrbEnabled><r:RealmName>EXAMPLE.COM</r:RealmName>" properties \
+	"</r:AMT_KerberosSettingData>"
+
+/* The key only before 8.0, names of services only before 6.0: amt/05 section 3 */
+static void
+generation_test_kerberos(void)
+{
+	static const struct {
+		const char *body, *has;
+	} rows[] = {
+		{ KERBEROS("<r:MasterKey>AAECAwQFBgcICQoLDA0ODw==</r:MasterKey>"), "011111111" },
+		{ KERBEROS(
+		      "<r:MasterKey>AAECAwQFBgcICQoLDA0ODw==</r:MasterKey>"
+		      "<r:ServicePrincipalName>HTTP/pc.example.com:16993</r:ServicePrincipalName>"
+		      "<r:ServicePrincipalProtocol>1</r:ServicePrincipalProtocol>"),
+		    "111111111" },
+		{ KERBEROS("<r:Passphrase>secret</r:Passphrase><r:Salt>EXAMPLE.COMpc</r:Salt>"
+			   "<r:IterationCount>4096</r:IterationCount>"),
+		    "001111111" },
+	};
+	TestSim *sim = generation_test_start("in");
+	for (guint i = 0; i < GENERATIONS; i++) {
+		g_autoptr(TestClient) client = generation_test_client(sim, i);
+		for (guint j = 0; j < G_N_ELEMENTS(rows); j++) {
+			g_test_message("%s, row %u", generation_names[i], j);
+			g_autofree char *envelope = test_envelope(
+			    "AMT_KerberosSettingData", "Put", NULL, NULL, rows[j].body);
+			g_autoptr(TestAnswer) answer = test_client_post(client, envelope);
+			g_assert_cmpuint(answer->status, ==, rows[j].has[i] == '1' ? 200 : 400);
+		}
+	}
+	test_sim_stop(sim);
+}
+
+#define ETHERNET "AMT_EthernetPortSettings"
+#define ETHERNET_ID "Intel(r) AMT Ethernet Port Settings 0"
+
+/* AMT 19 wants the MEBx password first, and goes away when its port is written to: amt/12 quirk 8 */
+static void
+generation_test_nineteen(void)
+{
+	const char *const arguments[] = { "--personality", "19", "--set", "ethernet-hang-msec=400",
+		"--set", "commit-checks=false", "--set", "mebx-policy=default-only", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 2057);
+	g_autofree char *put = test_envelope(ETHERNET, "Put", "InstanceID", ETHERNET_ID,
+	    "<r:" ETHERNET " xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/" ETHERNET
+	    "\"><r:DHCPEnabled>true</r:DHCPEnabled></r:" ETHERNET ">");
+	g_autoptr(TestAnswer) answer = test_client_post(client, put);
+	g_assert_cmpuint(answer->status, ==, 0);
+	test_client_close(client);
+	for (guint try = 0; !test_client_connect(client); try++) {
+		g_assert_cmpuint(try, <, 500);
+		g_usleep(20000); /* polls for an event: the device comes back */
+	}
+	const char *const password = "<r:Password>Str0ng-mebx!</r:Password>";
+	g_assert_cmpuint(test_invoke(client, SETUP, "SetMEBxPassword", password, NULL), ==, 0);
+	g_assert_cmpuint(test_invoke(client, SETUP, "SetMEBxPassword", password, NULL), ==, 16);
+	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
+	test_sim_stop(sim);
+}
+
+static void
+generation_test_host_based(void)
+{
+	const char *const arguments[] = { "--personality", "12.0", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = generation_test_client(sim, 0);
+	g_autoptr(TestAnswer) answer = test_get(client, "IPS_HostBasedSetupService", NULL, NULL);
+	g_autofree char *mode = test_find(answer->body, "CurrentControlMode");
+	g_assert_cmpstr(mode, ==, "0");
+	g_autofree char *nonce = test_find(answer->body, "ConfigurationNonce");
+	gsize length = 0;
+	g_autofree guchar *bytes = g_base64_decode(nonce, &length);
+	g_assert_cmpuint(length, ==, 20);
+	g_autofree char *input =
+	    test_input("IPS_HostBasedSetupService", "DisableClientControlMode", "");
+	g_autofree char *envelope = test_envelope(
+	    "IPS_HostBasedSetupService", "DisableClientControlMode", NULL, NULL, input);
+	g_autofree char *fault = test_fault(client, envelope);
+	g_assert_cmpstr(fault, ==, "AccessDenied");
+	test_sim_stop(sim);
+}
+
+/* Refusals begin after ten failures, double up to a limit, and begin anew after a calm hour: amt/12 */
+
+static guint
+generation_test_fail_until(TestSim *sim, TestClient *client, const char *counter, gint64 value)
+{
+	g_autofree char *get = test_envelope("AMT_GeneralSettings", "Get", NULL, NULL, "");
+	for (guint try = 0; try < 600; try++) {
+		g_clear_pointer(&client->nonce, g_free);
+		g_autoptr(TestAnswer) answer = test_client_post(client, get);
+		g_assert_cmpuint(answer->status, ==, 401);
+		g_assert_nonnull(
+		    strstr(answer->body, "temporarily locked")); /* always the same page */
+		g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+		if (test_dump_int(dump, counter) >= value)
+			return (guint)test_dump_int(dump, "lock-sec");
+		g_usleep(20000); /* polls for an event: the lock ends */
+	}
+	g_error("%s has not come to %" G_GINT64_FORMAT, counter, value);
+	return 0;
+}
+
+static void
+generation_test_back_off(void)
+{
+	const char *const arguments[] = { "--state", "post", "--set", "lock-first-sec=1", "--set",
+		"lock-max-sec=3", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	test_client_set_login(client, "admin", "wrong");
+	g_assert_cmpuint(
+	    generation_test_fail_until(sim, client, "counters.logins-failed", 9), ==, 0);
+	g_assert_cmpuint(generation_test_fail_until(sim, client, "counters.locked", 1), ==, 1);
+	g_assert_cmpuint(generation_test_fail_until(sim, client, "counters.locked", 2), ==, 2);
+	g_assert_cmpuint(generation_test_fail_until(sim, client, "counters.locked", 3), ==, 3);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "switch:lock-calm-sec=0", NULL), ==, 0);
+	g_assert_cmpuint(
+	    generation_test_fail_until(sim, client, "counters.logins-failed", 13), ==, 0);
 	test_sim_stop(sim);
 }
 
@@ -354,9 +704,7 @@ generation_test_few_files(gpointer data)
 static void
 generation_test_files_limit(void)
 {
-	const char *build = g_getenv("PV_TOP_BUILDDIR");
-	g_autofree char *program =
-	    g_build_filename(build != NULL ? build : ".", "provost-sim", NULL);
+	g_autofree char *program = generation_test_program();
 	const char *const argv[] = { program, "run", "--devices", "100", "--base", "127.90.0.1",
 		"--control", "/nonexistent/socket", NULL };
 	g_autofree char *said = NULL;
@@ -375,6 +723,14 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/generations/tls-versions", generation_test_versions);
 	g_test_add_func("/sim/generations/identity", generation_test_identity);
 	g_test_add_func("/sim/generations/root-hash", generation_test_root_hash);
+	g_test_add_func("/sim/generations/classes", generation_test_classes);
+	g_test_add_func("/sim/generations/list", generation_test_list);
+	g_test_add_func("/sim/generations/server-header", generation_test_server_header);
+	g_test_add_func("/sim/generations/algorithms", generation_test_algorithms);
+	g_test_add_func("/sim/generations/kerberos", generation_test_kerberos);
+	g_test_add_func("/sim/generations/nineteen", generation_test_nineteen);
+	g_test_add_func("/sim/generations/host-based", generation_test_host_based);
+	g_test_add_func("/sim/back-off", generation_test_back_off);
 	g_test_add_func("/sim/psk/refusals", generation_test_psk_refusals);
 	g_test_add_func("/sim/psk/switches", generation_test_psk_switches);
 	g_test_add_func("/sim/psk/set-up", generation_test_psk_setup);

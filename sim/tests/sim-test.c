@@ -171,31 +171,6 @@ sim_test_refusals(void)
 
 /* Set-up from the first request to the new certificate */
 
-/* A request for the device's key, signed by a key that is not: only its info counts */
-static char *
-sim_test_null_request(const char *der_base64)
-{
-	gsize length = 0;
-	g_autofree guchar *der = g_base64_decode(der_base64, &length);
-	const unsigned char *at = der;
-	EVP_PKEY *key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, (long)length);
-	EVP_PKEY *other = EVP_RSA_gen(2048);
-	X509_REQ *request = X509_REQ_new();
-	g_assert_nonnull(key);
-	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_ASC,
-	    (const unsigned char *)"pc-0001.example.com", -1, -1, 0);
-	g_assert_cmpint(X509_REQ_set_pubkey(request, key), ==, 1);
-	g_assert_cmpint(X509_REQ_sign(request, other, EVP_sha256()), >, 0);
-	unsigned char *out = NULL;
-	int out_length = i2d_X509_REQ(request, &out);
-	char *text = g_base64_encode(out, (gsize)out_length);
-	OPENSSL_free(out);
-	X509_REQ_free(request);
-	EVP_PKEY_free(other);
-	EVP_PKEY_free(key);
-	return text;
-}
-
 static char *
 sim_test_issue(const char *request_base64)
 {
@@ -237,7 +212,7 @@ sim_test_get_certificate(TestClient *client)
 	g_autoptr(TestAnswer) key = test_get(
 	    client, "AMT_PublicPrivateKeyPair", "InstanceID", "Intel(r) AMT Key: Handle: 0");
 	g_autofree char *der = test_find(key->body, "DERKey");
-	g_autofree char *request = sim_test_null_request(der);
+	g_autofree char *request = test_null_request(der);
 	g_autofree char *parameters = g_strdup_printf(
 	    "<r:KeyPair>" EPR("AMT_PublicPrivateKeyPair",
 		"InstanceID\">Intel(r) AMT Key: Handle: 0") "</r:KeyPair><r:SigningAlgorithm>1</r:SigningAlgorithm><r:NullSignedCertificateRequest>%s</r:NullSignedCertificateRequest>",
