@@ -22,6 +22,7 @@ pv_sim_value_free(PvSimValue *value)
 	g_free(value->name);
 	g_free(value->text);
 	pv_sim_epr_free(value->epr);
+	pv_sim_instance_free(value->embedded);
 	g_free(value);
 }
 
@@ -48,8 +49,11 @@ instance_values_dup(const GPtrArray *values)
 	GPtrArray *copy = instance_values_new();
 	for (guint i = 0; i < values->len; i++) {
 		const PvSimValue *value = values->pdata[i];
-		g_ptr_array_add(
-		    copy, instance_value_new(value->name, value->text, pv_sim_epr_dup(value->epr)));
+		PvSimValue *twin =
+		    instance_value_new(value->name, value->text, pv_sim_epr_dup(value->epr));
+		if (value->embedded != NULL)
+			twin->embedded = pv_sim_instance_dup(value->embedded);
+		g_ptr_array_add(copy, twin);
 	}
 	return copy;
 }
@@ -147,6 +151,13 @@ pv_sim_instance_get_epr(const PvSimInstance *instance, const char *name)
 	return value != NULL ? value->epr : NULL;
 }
 
+const PvSimInstance *
+pv_sim_instance_get_embedded(const PvSimInstance *instance, const char *name)
+{
+	const PvSimValue *value = instance_values_find(instance->values, name);
+	return value != NULL ? value->embedded : NULL;
+}
+
 gboolean
 pv_sim_instance_has(const PvSimInstance *instance, const char *name)
 {
@@ -204,6 +215,14 @@ void
 pv_sim_instance_take_epr(PvSimInstance *instance, const char *name, PvSimEpr *epr)
 {
 	g_ptr_array_add(instance->values, instance_value_new(name, NULL, epr));
+}
+
+void
+pv_sim_instance_take_embedded(PvSimInstance *instance, const char *name, PvSimInstance *embedded)
+{
+	PvSimValue *value = instance_value_new(name, NULL, NULL);
+	value->embedded = embedded;
+	g_ptr_array_add(instance->values, value);
 }
 
 void

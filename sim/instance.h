@@ -11,18 +11,21 @@ typedef struct {
 	GPtrArray *selectors; /* of PvSimValue */
 } PvSimEpr;
 
-/* A property, parameter or selector: text, or a reference */
+typedef struct PvSimInstance PvSimInstance;
+
+/* A property, parameter or selector: text, or a reference, or an embedded instance */
 typedef struct {
 	char *name; /* owned */
-	char *text; /* NULL: a reference */
-	PvSimEpr *epr; /* NULL: text */
+	char *text; /* NULL: one of the others */
+	PvSimEpr *epr; /* NULL: no reference */
+	PvSimInstance *embedded; /* NULL: no instance */
 } PvSimValue;
 
 /* An ordered list of values; an array is the same name several times */
-typedef struct {
+struct PvSimInstance {
 	char *class_name; /* owned */
 	GPtrArray *values; /* of PvSimValue */
-} PvSimInstance;
+};
 
 PvSimEpr *pv_sim_epr_new(const char *class_name);
 PvSimEpr *pv_sim_epr_new_with(const char *class_name, const char *name, const char *text);
@@ -42,6 +45,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimInstance, pv_sim_instance_free)
 const char *pv_sim_instance_get(
     const PvSimInstance *instance, const char *name); /* first text; NULL: none */
 const PvSimEpr *pv_sim_instance_get_epr(const PvSimInstance *instance, const char *name);
+const PvSimInstance *pv_sim_instance_get_embedded(const PvSimInstance *instance, const char *name);
 gboolean pv_sim_instance_has(const PvSimInstance *instance, const char *name);
 gboolean pv_sim_instance_get_bool(const PvSimInstance *instance, const char *name);
 guint32 pv_sim_instance_get_uint(const PvSimInstance *instance, const char *name);
@@ -53,6 +57,8 @@ void pv_sim_instance_add_uint(PvSimInstance *instance, const char *name, guint32
 void pv_sim_instance_add_bytes(
     PvSimInstance *instance, const char *name, gconstpointer data, gsize length);
 void pv_sim_instance_take_epr(PvSimInstance *instance, const char *name, PvSimEpr *epr);
+void pv_sim_instance_take_embedded(
+    PvSimInstance *instance, const char *name, PvSimInstance *embedded);
 void pv_sim_instance_set(
     PvSimInstance *instance, const char *name, const char *text); /* NULL removes */
 void pv_sim_instance_remove(PvSimInstance *instance, const char *name);

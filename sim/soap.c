@@ -132,6 +132,24 @@ soap_has_elements(xmlNodePtr node)
 	return soap_next_element(node->children) != NULL;
 }
 
+/* The children are in a namespace of their own, that of the embedded class (amt/01 section 5); NULL: it is none */
+static PvSimInstance *
+soap_read_embedded(xmlNodePtr node, const char *resource_uri, PvSimRefusal *refusal)
+{
+	xmlNodePtr child = soap_next_element(node->children);
+	if (child == NULL || child->ns == NULL ||
+	    strcmp((const char *)child->ns->href, resource_uri) == 0)
+		return NULL;
+	const char *uri = (const char *)child->ns->href;
+	const char *slash = strrchr(uri, '/');
+	PvSimInstance *instance = pv_sim_soap_read_instance(node, uri, refusal);
+	if (instance != NULL) {
+		g_free(instance->class_name);
+		instance->class_name = g_strdup(slash != NULL ? slash + 1 : uri);
+	}
+	return instance;
+}
+
 PvSimInstance *
 pv_sim_soap_read_instance(xmlNodePtr parent, const char *resource_uri, PvSimRefusal *refusal)
 {
@@ -147,6 +165,13 @@ pv_sim_soap_read_instance(xmlNodePtr parent, const char *resource_uri, PvSimRefu
 		PvSimEpr *epr = soap_has_elements(node) ? soap_read_epr(node) : NULL;
 		if (epr != NULL) {
 			pv_sim_instance_take_epr(instance, (const char *)node->name, epr);
+			continue;
+		}
+		PvSimInstance *embedded = soap_read_embedded(node, resource_uri, refusal);
+		if (refusal->code != PV_SIM_FAULT_NONE)
+			return NULL;
+		if (embedded != NULL) {
+			pv_sim_instance_take_embedded(instance, (const char *)node->name, embedded);
 			continue;
 		}
 		g_autofree char *text = soap_dup_text(node);
@@ -403,7 +428,8 @@ pv_sim_soap_output(const PvSimAnswer *answer, const char *method, const PvSimIns
 {
 	g_autofree char *uri = pv_sim_soap_uri(answer->class_name);
 	g_autofree char *action = g_strdup_printf("%s/%sResponse", uri, method);
-	GString *xml = soap_open(answer, action, uri, "");
+	GString *xml = soap_open(
+	    answer, action, uri, answer->common_output ? " xmlns:h=\"" COMMON_NS "\"" : "");
 	g_string_append_printf(xml, "<g:%s_OUTPUT>", method);
 	soap_append_values(xml, "g", output);
 	g_string_append_printf(xml, "</g:%s_OUTPUT>", method);
@@ -431,7 +457,8 @@ pv_sim_soap_enumerated(const PvSimAnswer *answer, const char *context)
 {
 	GString *xml = soap_open(answer, ENUMERATION_NS "/EnumerateResponse", ENUMERATION_NS, "");
 	g_string_append_printf(xml,
-	    "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></g:EnumerateResponse>",
+	    "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></"
+	    "g:EnumerateResponse>",
 	    context);
 	return soap_close(xml);
 }
@@ -488,7 +515,8 @@ static const struct {
 } soap_faults[] = {
 	[PV_SIM_FAULT_NONE] = { "e:InternalError", FALSE, "" },
 	[PV_SIM_FAULT_DESTINATION_UNREACHABLE] = { "b:DestinationUnreachable", TRUE,
-	    "No route can be determined to reach the destination role defined by the WSAddressing To." },
+	    "No route can be determined to reach the destination role defined by the WSAddressing "
+	    "To." },
 	[PV_SIM_FAULT_ACTION_NOT_SUPPORTED] = { "b:ActionNotSupported", TRUE,
 	    "The action is not supported by the service." },
 	[PV_SIM_FAULT_INVALID_HEADER] = { "b:InvalidMessageInformationHeader", TRUE,
@@ -502,7 +530,8 @@ static const struct {
 	[PV_SIM_FAULT_ALREADY_EXISTS] = { "e:AlreadyExists", FALSE,
 	    "The sender attempted to create a resource which already exists." },
 	[PV_SIM_FAULT_ENCODING_LIMIT] = { "e:EncodingLimit", FALSE,
-	    "An internal encoding limit was exceeded in a request or would be violated if the message were processed." },
+	    "An internal encoding limit was exceeded in a request or would be violated if the "
+	    "message were processed." },
 	[PV_SIM_FAULT_INVALID_CONTEXT] = { "c:InvalidEnumerationContext", FALSE,
 	    "The supplied enumeration context is invalid." },
 	[PV_SIM_FAULT_INTERNAL] = { "e:InternalError", FALSE,
@@ -534,7 +563,8 @@ pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code)
 	    "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID></a:Header><a:Body>",
 	    message);
 	g_string_append_printf(xml,
-	    "<a:Fault><a:Code><a:Value>a:%s</a:Value><a:Subcode><a:Value>%s</a:Value></a:Subcode></a:Code><a:Reason>"
+	    "<a:Fault><a:Code><a:Value>a:%s</a:Value><a:Subcode><a:Value>%s</a:Value></a:Subcode></"
+	    "a:Code><a:Reason>"
 	    "<a:Text xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
 	    code == PV_SIM_FAULT_INTERNAL ? "Receiver" : "Sender", soap_faults[code].subcode,
 	    soap_faults[code].text);

@@ -62,7 +62,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimRequest, pv_sim_request_free)
 char *pv_sim_request_name(const PvSimRequest *request);
 const char *pv_sim_op_name(PvSimOp op);
 
-/* The children of an element as an instance: text and references. All must be in the namespace of
+/* The children of an element as an instance: text, references, embedded instances. All must be in the namespace of
  * @resource_uri; NULL: refused. */
 PvSimInstance *pv_sim_soap_read_instance(
     xmlNodePtr node, const char *resource_uri, PvSimRefusal *refusal);
@@ -75,6 +75,7 @@ typedef struct {
 	const char *class_name; /* of the ResourceURI */
 	guint message; /* the device's counter */
 	gboolean common; /* firmware declares the CIM common namespace for this class */
+	gboolean common_output; /* ... and for what its methods return */
 } PvSimAnswer;
 
 GString *pv_sim_soap_instance(
