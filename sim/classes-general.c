@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Names, ports, clock, versions: amt/04 sections 1 to 4 */
 #include "sim/classes.h"
+#include "sim/network.h"
 
 #include <string.h>
 
@@ -84,30 +85,10 @@ static const PvSimProperty general_package[] = {
 	{ NULL },
 };
 
-static const PvSimProperty general_wifi[] = {
-	{ "CreationClassName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "CIM_WiFiPort" },
-	{ "DeviceID", PV_SIM_TEXT, PV_SIM_READ_ONLY, "WiFi Port 0" },
-	{ "ElementName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "WiFi Port 0" },
-	{ "EnabledState", PV_SIM_UINT, PV_SIM_READ_ONLY, "3" },
-	{ "HealthState", PV_SIM_UINT, PV_SIM_READ_ONLY, "5" },
-	{ "LinkTechnology", PV_SIM_UINT, PV_SIM_READ_ONLY, "11" },
-	{ "PermanentAddress", PV_SIM_TEXT, PV_SIM_READ_ONLY, "000000000000" },
-	{ "PortType", PV_SIM_UINT, PV_SIM_READ_ONLY, "0" },
-	{ "RequestedState", PV_SIM_UINT, PV_SIM_READ_ONLY, "3" },
-	{ "SystemCreationClassName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "CIM_ComputerSystem" },
-	{ "SystemName", PV_SIM_TEXT, PV_SIM_READ_ONLY, "Intel(r) AMT" },
-	{ NULL },
-};
-
 static const PvSimProperty general_set_time[] = {
 	{ "Ta0", PV_SIM_UINT, PV_SIM_REQUIRED },
 	{ "Tm1", PV_SIM_UINT, PV_SIM_REQUIRED },
 	{ "Tm2", PV_SIM_UINT, PV_SIM_REQUIRED },
-	{ NULL },
-};
-
-static const PvSimProperty general_set_state[] = {
-	{ "RequestedState", PV_SIM_UINT, PV_SIM_REQUIRED, NULL, 65535 },
 	{ NULL },
 };
 /* clang-format on */
@@ -153,7 +134,7 @@ general_put_settings(PvSimCall *call, const char *id)
 }
 
 static void
-general_list_ethernet(const PvSimDevice *device, GPtrArray *instances)
+general_list_wired(const PvSimDevice *device, GPtrArray *instances)
 {
 	PvSimInstance *wired = pv_sim_instance_new("AMT_EthernetPortSettings");
 	const PvSimInstance *bag =
@@ -191,23 +172,44 @@ general_list_ethernet(const PvSimDevice *device, GPtrArray *instances)
 		else
 			pv_sim_instance_add(wired, value->name, value->text);
 	}
+	if (!device->switches->wired) {
+		pv_sim_instance_set(wired, "LinkIsUp", "false");
+		pv_sim_instance_set(wired, "MACAddress", "00-00-00-00-00-00");
+	}
 	g_ptr_array_add(instances, wired);
-	if (!device->switches->wireless)
-		return;
+}
+
+/* The address is there while the link is up; recorded without it (amt/04 section 4) */
+static void
+general_list_wireless(const PvSimDevice *device, GPtrArray *instances)
+{
+	gboolean up = pv_sim_wireless_active(device) != NULL;
 	PvSimInstance *wireless = pv_sim_instance_new("AMT_EthernetPortSettings");
 	pv_sim_instance_add(wireless, "ConsoleTcpMaxRetransmissions", "5");
 	pv_sim_instance_add(wireless, "DHCPEnabled", "true");
 	pv_sim_instance_add(wireless, "ElementName", GENERAL_ETHERNET);
+	if (up && device->wireless_address != NULL)
+		pv_sim_instance_add(wireless, "IPAddress", device->wireless_address);
 	pv_sim_instance_add(wireless, "InstanceID", GENERAL_ETHERNET " 1");
 	pv_sim_instance_add(wireless, "LinkControl", "2");
-	pv_sim_instance_add(wireless, "LinkIsUp", "false");
+	pv_sim_instance_add(wireless, "LinkIsUp", up ? "true" : "false");
 	pv_sim_instance_add(wireless, "LinkPreference", "2");
-	pv_sim_instance_add(wireless, "MACAddress", "00-00-00-00-00-00");
+	pv_sim_instance_add(
+	    wireless, "MACAddress", up ? device->wireless_mac : "00-00-00-00-00-00");
 	if (device->personality->version >= 1500)
 		pv_sim_instance_add(wireless, "PhysicalConnectionType", "3");
 	pv_sim_instance_add(wireless, "SharedMAC", "true");
 	pv_sim_instance_add(wireless, "WLANLinkProtectionLevel", "1");
 	g_ptr_array_add(instances, wireless);
+}
+
+static void
+general_list_ethernet(const PvSimDevice *device, GPtrArray *instances)
+{
+	if (device->switches->wired || device->switches->wired_absent == PV_SIM_WIRED_ZERO_MAC)
+		general_list_wired(device, instances);
+	if (pv_sim_wireless_exists(device))
+		general_list_wireless(device, instances);
 }
 
 static void
@@ -327,34 +329,9 @@ general_list_package(const PvSimDevice *device, GPtrArray *instances)
 	g_ptr_array_add(instances, instance);
 }
 
-static gboolean
-general_has_wifi(const PvSimDevice *device)
-{
-	return device->switches->wireless;
-}
-
-static guint32
-general_run_wifi_state(PvSimCall *call)
-{
-	guint state = pv_sim_instance_get_uint(call->input, "RequestedState");
-	if (state != 3 && state != 32768 && state != 32769)
-		return 5; /* DMTF: invalid parameter */
-	PvSimInstance *bag = pv_sim_device_bag(call->device, call->class->name, NULL);
-	pv_sim_instance_set(
-	    bag, "EnabledState", pv_sim_instance_get(call->input, "RequestedState"));
-	pv_sim_instance_set(
-	    bag, "RequestedState", pv_sim_instance_get(call->input, "RequestedState"));
-	return 0;
-}
-
 static const PvSimMethod general_time_methods[] = {
 	{ "GetLowAccuracyTimeSynch", NULL, general_get_time, FALSE },
 	{ "SetHighAccuracyTimeSynch", general_set_time, general_run_set_time, TRUE },
-	{ NULL },
-};
-
-static const PvSimMethod general_wifi_methods[] = {
-	{ "RequestStateChange", general_set_state, general_run_wifi_state, TRUE },
 	{ NULL },
 };
 
@@ -369,8 +346,6 @@ const PvSimClass pv_sim_classes_general[] = {
 	{ .name = "CIM_SoftwareIdentity", .common = TRUE, .properties = general_software, .key = "InstanceID",
 	    .list = general_list_software, .readable = TRUE },
 	{ .name = "CIM_ComputerSystemPackage", .properties = general_package, .list = general_list_package, .readable = TRUE },
-	{ .name = "CIM_WiFiPort", .common = TRUE, .properties = general_wifi, .methods = general_wifi_methods,
-	    .exists = general_has_wifi },
 	{ NULL },
 };
 /* clang-format on */

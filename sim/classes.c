@@ -14,6 +14,7 @@ static const PvSimClass *const class_tables[] = {
 	pv_sim_classes_features,
 	pv_sim_classes_environment,
 	pv_sim_classes_8021x,
+	pv_sim_classes_wireless,
 };
 
 gboolean
@@ -126,34 +127,15 @@ pv_sim_class_make_instance(
 	return instance;
 }
 
-static int
-class_compare_keys(gconstpointer a, gconstpointer b)
+void
+pv_sim_class_list_bags(const PvSimClass *class, const PvSimDevice *device, GPtrArray *instances)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void
-class_list_bags(const PvSimClass *class, const PvSimDevice *device, GPtrArray *instances)
-{
-	if (class->key == NULL) {
-		g_ptr_array_add(instances, pv_sim_class_make_instance(class, device, NULL));
-		return;
-	}
-	g_autofree char *prefix = g_strconcat(class->name, "/", NULL);
-	g_autoptr(GPtrArray) keys = g_ptr_array_new();
-	GHashTableIter iter;
-	gpointer key = NULL;
-	g_hash_table_iter_init(&iter, device->bags);
-	while (g_hash_table_iter_next(&iter, &key, NULL)) {
-		if (g_str_has_prefix(key, prefix))
-			g_ptr_array_add(keys, key);
-	}
-	g_ptr_array_sort(keys, class_compare_keys);
+	gsize prefix = strlen(class->name) + 1;
+	g_autoptr(GPtrArray) keys = pv_sim_device_list_bags(device, class->name);
 	for (guint i = 0; i < keys->len; i++) {
 		PvSimInstance *instance = pv_sim_class_make_instance(
 		    class, device, g_hash_table_lookup(device->bags, keys->pdata[i]));
-		pv_sim_instance_set(
-		    instance, class->key, (const char *)keys->pdata[i] + strlen(prefix));
+		pv_sim_instance_set(instance, class->key, (const char *)keys->pdata[i] + prefix);
 		g_ptr_array_add(instances, instance);
 	}
 }
@@ -164,8 +146,10 @@ pv_sim_class_instances(const PvSimClass *class, const PvSimDevice *device)
 	GPtrArray *instances = g_ptr_array_new_with_free_func((GDestroyNotify)pv_sim_instance_free);
 	if (class->list != NULL)
 		class->list(device, instances);
+	else if (class->key != NULL)
+		pv_sim_class_list_bags(class, device, instances);
 	else
-		class_list_bags(class, device, instances);
+		g_ptr_array_add(instances, pv_sim_class_make_instance(class, device, NULL));
 	return instances;
 }
 
@@ -190,9 +174,16 @@ static const char *
 class_check_value(const PvSimProperty *row, const PvSimValue *value)
 {
 	if (row->kind == PV_SIM_REFERENCE)
-		return value->epr != NULL ? NULL : "is no endpoint reference";
+		return value->epr != NULL || (row->flags & PV_SIM_MAY_BE_EMPTY) != 0
+			   ? NULL
+			   : "is no endpoint reference";
+	if (row->kind == PV_SIM_EMBEDDED)
+		return value->embedded != NULL &&
+			       strcmp(value->embedded->class_name, row->fallback) == 0
+			   ? NULL
+			   : "is no embedded instance of its class";
 	if (value->text == NULL)
-		return "is a reference where a value belongs";
+		return "is a reference or an instance where a value belongs";
 	guint64 number = 0;
 	switch (row->kind) {
 	case PV_SIM_BOOLEAN:
@@ -208,6 +199,7 @@ class_check_value(const PvSimProperty *row, const PvSimValue *value)
 		return class_check_base64(value->text) ? NULL : "is no base64";
 	case PV_SIM_TEXT:
 	case PV_SIM_REFERENCE:
+	case PV_SIM_EMBEDDED:
 		break;
 	}
 	return row->max == 0 || strlen(value->text) <= row->max ? NULL : "is too long";

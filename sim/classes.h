@@ -14,7 +14,8 @@ typedef enum {
 	PV_SIM_BOOLEAN,
 	PV_SIM_UINT,
 	PV_SIM_BASE64,
-	PV_SIM_REFERENCE
+	PV_SIM_REFERENCE,
+	PV_SIM_EMBEDDED /* an instance of the class that fallback names */
 } PvSimKind;
 
 enum {
@@ -23,6 +24,7 @@ enum {
 	PV_SIM_WRITE_ONLY = 1 << 2, /* not returned by Get */
 	PV_SIM_ARRAY = 1 << 3, /* may come several times */
 	PV_SIM_NO_PUT = 1 << 4, /* refused in a Put */
+	PV_SIM_MAY_BE_EMPTY = 1 << 5, /* a reference to nothing: the method says what is wrong with it */
 };
 
 typedef struct {
@@ -65,6 +67,7 @@ typedef struct {
 struct PvSimClass {
 	const char *name;
 	gboolean common; /* its answers declare the CIM common namespace */
+	gboolean common_output; /* ... those of its methods, too */
 	const PvSimProperty *properties; /* ends with {NULL} */
 	const PvSimMethod *methods; /* NULL: none; ends with {NULL} */
 	const char *key; /* selector that names an instance; NULL: a singleton, found without */
@@ -100,6 +103,9 @@ gboolean pv_sim_class_check_parameters(
     const PvSimMethod *method, const PvSimInstance *input, PvSimRefusal *refusal);
 gboolean pv_sim_class_check_properties(const PvSimClass *class, const PvSimDevice *device,
     const PvSimInstance *input, PvSimRefusal *refusal);
+/* What was written to the instances of a class with a key */
+void pv_sim_class_list_bags(
+    const PvSimClass *class, const PvSimDevice *device, GPtrArray *instances);
 /* The factory values with what was written over them; @bag: NULL: what was written to the singleton */
 PvSimInstance *pv_sim_class_make_instance(
     const PvSimClass *class, const PvSimDevice *device, const PvSimInstance *bag);
@@ -160,6 +166,7 @@ enum {
 	PV_SIM_STATUS_KEY_MISMATCH = 2064,
 	PV_SIM_STATUS_MAX_DOMAINS = 2065,
 	PV_SIM_STATUS_UNSUPPORTED = 2066,
+	PV_SIM_STATUS_INVALID_PRIORITY = 2067,
 };
 
 /* What RequestStateChange of DMTF's classes returns besides 0 (amt/07 section 2) */
@@ -184,5 +191,6 @@ extern const PvSimClass pv_sim_classes_power[];
 extern const PvSimClass pv_sim_classes_features[];
 extern const PvSimClass pv_sim_classes_environment[];
 extern const PvSimClass pv_sim_classes_8021x[];
+extern const PvSimClass pv_sim_classes_wireless[];
 
 G_END_DECLS

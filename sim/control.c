@@ -3,6 +3,7 @@
 
 #include "sim/classes.h"
 #include "sim/dump.h"
+#include "sim/network.h"
 
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
@@ -203,6 +204,22 @@ control_set_psk(ControlCall *call, PvSimDevice *device, const char *name, const 
 	return TRUE;
 }
 
+/* What is in the air, and what the user's software brings. TRUE: the assignment was one of these. */
+static gboolean
+control_set_wireless(ControlCall *call, PvSimDevice *device, const char *name, const char *value)
+{
+	if (strcmp(name, "wireless-link") == 0) {
+		pv_sim_wireless_set_link(device, value);
+		return TRUE;
+	}
+	if (strcmp(name, "wireless-user-profile") != 0)
+		return FALSE;
+	if (!pv_sim_wireless_add_user(device, value))
+		control_fail(call, "wireless-user-profile: the SSID is empty, too long or has one, "
+				   "there is no room, or no wireless port");
+	return TRUE;
+}
+
 static gboolean
 control_run_set(PvSimDevice *device, gpointer data)
 {
@@ -242,6 +259,7 @@ control_run_set(PvSimDevice *device, gpointer data)
 		pv_sim_device_hash(device, device->admin_user, value, device->admin_hash);
 		device->admin_default = FALSE;
 	} else if (!control_set_psk(call, device, name, value) &&
+		   !control_set_wireless(call, device, name, value) &&
 		   !control_add_acl(call, device, name, value)) {
 		control_set_property(call, device, name, value);
 	}

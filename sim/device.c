@@ -157,6 +157,35 @@ pv_sim_device_bag(PvSimDevice *device, const char *class_name, const char *id)
 	return bag;
 }
 
+void
+pv_sim_device_remove_bag(PvSimDevice *device, const char *class_name, const char *id)
+{
+	g_autofree char *key = device_bag_key(class_name, id);
+	g_hash_table_remove(device->bags, key);
+}
+
+static int
+device_compare_keys(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+GPtrArray *
+pv_sim_device_list_bags(const PvSimDevice *device, const char *class_name)
+{
+	g_autofree char *prefix = g_strconcat(class_name, "/", NULL);
+	GPtrArray *keys = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer key = NULL;
+	g_hash_table_iter_init(&iter, device->bags);
+	while (g_hash_table_iter_next(&iter, &key, NULL)) {
+		if (g_str_has_prefix(key, prefix))
+			g_ptr_array_add(keys, key);
+	}
+	g_ptr_array_sort(keys, device_compare_keys);
+	return keys;
+}
+
 static void
 device_add_system_account(PvSimDevice *device, const char *user, guint realm)
 {
@@ -580,6 +609,8 @@ pv_sim_device_new(const PvSimDeviceConfig *config)
 	device->uuid_text = device_uuid_text(device->uuid);
 	g_snprintf(device->mac, sizeof device->mac, "02-%02x-%02x-%02x-%02x-%02x", device->uuid[11],
 	    device->uuid[12], device->uuid[13], device->uuid[14], device->uuid[15]);
+	device->wireless_address = g_strdup(config->wireless_address);
+	g_snprintf(device->wireless_mac, sizeof device->wireless_mac, "06%s", device->mac + 2);
 	device->personality = config->personality;
 	device->keys_pool = config->keys;
 	device->switches = pv_sim_switches_dup(config->switches);
@@ -626,6 +657,8 @@ pv_sim_device_free(PvSimDevice *device)
 	g_free(device->digest_realm);
 	g_free(device->admin_user);
 	g_free(device->mebx_password);
+	g_free(device->wireless_address);
+	g_free(device->air);
 	g_free(device->otp_set);
 	g_free(device->pid);
 	g_free(device->pps);

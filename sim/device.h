@@ -121,11 +121,14 @@ typedef struct {
 	guint8 uuid[PV_SIM_UUID_BYTES]; /* SMBIOS byte order */
 	char *uuid_text;
 	char mac[18];
+	char *wireless_address; /* NULL: the wireless side has none of its own */
+	char wireless_mac[18];
 	const PvSimPersonality *personality;
 	PvSimKeys *keys_pool; /* lent */
 
 	PvSimSwitches *switches;
 	PvSimState state;
+	char *air; /* SSID of the network in range, "*": any; NULL: none */
 	gboolean off; /* no power: nothing answers */
 	char *digest_realm;
 	GPtrArray *roots; /* of PvSimRoot */
@@ -177,6 +180,7 @@ typedef struct {
 	const char *name;
 	const char *fqdn;
 	const char *address;
+	const char *wireless_address; /* NULL: none */
 	const guint8 *uuid;
 	const PvSimPersonality *personality;
 	PvSimKeys *keys;
@@ -233,6 +237,9 @@ PvSimAclEntry *pv_sim_device_add_acl(PvSimDevice *device); /* empty, at the lowe
 PvSimInstance *pv_sim_device_bag(PvSimDevice *device, const char *class_name, const char *id);
 PvSimInstance *pv_sim_device_find_bag(
     const PvSimDevice *device, const char *class_name, const char *id);
+void pv_sim_device_remove_bag(PvSimDevice *device, const char *class_name, const char *id);
+/* The keys in bags of a class that has instances, sorted; lent by bags. g_ptr_array_unref() */
+GPtrArray *pv_sim_device_list_bags(const PvSimDevice *device, const char *class_name);
 
 void pv_sim_device_trace(PvSimDevice *device, PvSimTrace *trace); /* takes it */
 void pv_sim_root_free(PvSimRoot *root);

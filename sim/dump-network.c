@@ -113,6 +113,55 @@ dump_network_8021x(JsonBuilder *builder, const PvSimDevice *device, const PvSimI
 		pv_sim_device_find_credential(device, user, FALSE) >= 0);
 }
 
+static void
+dump_network_profile(JsonBuilder *builder, const PvSimDevice *device, const PvSimInstance *profile)
+{
+	static const struct {
+		const char *member, *property;
+	} rows[] = {
+		{ "id", "InstanceID" },
+		{ "name", "ElementName" },
+		{ "ssid", "SSID" },
+		{ "priority", "Priority" },
+		{ "authentication", "AuthenticationMethod" },
+		{ "encryption", "EncryptionMethod" },
+		{ "pass-phrase", "PSKPassPhrase" },
+		{ "psk", "PSKValue" },
+	};
+	const PvSimInstance *eap = pv_sim_wireless_settings(device, profile);
+	dump_begin_object(builder, NULL);
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
+		dump_string(
+		    builder, rows[i].member, pv_sim_instance_get(profile, rows[i].property));
+	if (eap != NULL) {
+		dump_begin_object(builder, "8021x");
+		dump_network_8021x(builder, device, eap, pv_sim_instance_get(eap, "InstanceID"));
+		json_builder_end_object(builder);
+	}
+	json_builder_end_object(builder);
+}
+
+static void
+dump_network_wireless(JsonBuilder *builder, const PvSimDevice *device)
+{
+	const PvSimInstance *active = pv_sim_wireless_active(device);
+	g_autoptr(GPtrArray) profiles = pv_sim_wireless_profiles(device);
+	dump_begin_object(builder, "wireless");
+	dump_bool(builder, "exists", pv_sim_wireless_exists(device));
+	dump_string(builder, "address", device->wireless_address);
+	dump_string(builder, "mac", device->wireless_mac);
+	dump_int(builder, "port-state", pv_sim_wireless_port_state(device));
+	dump_string(builder, "in-range", device->air);
+	dump_bool(builder, "up", active != NULL);
+	dump_string(
+	    builder, "active", active != NULL ? pv_sim_instance_get(active, "ElementName") : NULL);
+	dump_begin_array(builder, "profiles");
+	for (guint i = 0; i < profiles->len; i++)
+		dump_network_profile(builder, device, profiles->pdata[i]);
+	json_builder_end_array(builder);
+	json_builder_end_object(builder);
+}
+
 void
 pv_sim_dump_network(JsonBuilder *builder, const PvSimDevice *device)
 {
@@ -125,4 +174,5 @@ pv_sim_dump_network(JsonBuilder *builder, const PvSimDevice *device)
 		dump_network_8021x(builder, device, wired, NULL);
 	}
 	json_builder_end_object(builder);
+	dump_network_wireless(builder, device);
 }

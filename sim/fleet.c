@@ -143,6 +143,7 @@ typedef struct {
 	PvSimFleet *fleet;
 	GPtrArray *roots;
 	guint32 base; /* host byte order */
+	guint32 wireless_base; /* likewise; 0: none */
 } FleetBuild;
 
 static const char *
@@ -192,6 +193,26 @@ fleet_parse_state(const char *text, PvSimState *state, GError **error)
 	return FALSE;
 }
 
+/* The address of the wireless side; NULL: it has none */
+static gboolean
+fleet_find_wireless(
+    const FleetBuild *build, JsonObject *object, guint index, char **address, GError **error)
+{
+	struct in_addr number;
+	char text[INET_ADDRSTRLEN];
+	const char *own = fleet_string(object, "wireless-address");
+	if (own != NULL && inet_pton(AF_INET, own, &number) != 1) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "wireless-address takes an IPv4 address, not '%s'", own);
+		return FALSE;
+	}
+	if (own == NULL && build->wireless_base == 0)
+		return TRUE;
+	number.s_addr = htonl(build->wireless_base + index);
+	*address = g_strdup(own != NULL ? own : inet_ntop(AF_INET, &number, text, sizeof text));
+	return TRUE;
+}
+
 /* @object: a device of the fleet file, or NULL */
 static gboolean
 fleet_add(FleetBuild *build, JsonObject *object, GError **error)
@@ -237,6 +258,11 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 	g_autofree char *made_fqdn = g_strdup_printf("%s.%s", name, options->suffix);
 	const char *fqdn = fleet_string(object, "fqdn");
 	const char *own_address = fleet_string(object, "address");
+	g_autofree char *wireless = NULL;
+	if (!fleet_find_wireless(build, object, index, &wireless, error)) {
+		g_prefix_error(error, "device %s: ", name);
+		return FALSE;
+	}
 	guint8 uuid[PV_SIM_UUID_BYTES];
 	fleet_make_uuid(options->seed, index, uuid);
 	if (fleet_string(object, "uuid") != NULL &&
@@ -250,6 +276,7 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 		.name = name,
 		.fqdn = fqdn != NULL ? fqdn : made_fqdn,
 		.address = own_address != NULL ? own_address : address_text,
+		.wireless_address = wireless,
 		.uuid = uuid,
 		.personality = personality,
 		.keys = build->fleet->keys,
@@ -268,8 +295,8 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 static gboolean
 fleet_add_file(FleetBuild *build, const char *path, GError **error)
 {
-	static const char *const known[] = { "name", "fqdn", "address", "uuid", "personality",
-		"state", "set", NULL };
+	static const char *const known[] = { "name", "fqdn", "address", "wireless-address", "uuid",
+		"personality", "state", "set", NULL };
 	g_autoptr(JsonParser) parser = json_parser_new_immutable();
 	if (!json_parser_load_from_file(parser, path, error)) {
 		g_prefix_error(error, "read fleet %s: ", path);
@@ -315,15 +342,28 @@ fleet_add_file(FleetBuild *build, const char *path, GError **error)
 	return TRUE;
 }
 
+/* @number: in host byte order */
+static gboolean
+fleet_read_base(const char *option, const char *text, guint32 *number, GError **error)
+{
+	struct in_addr base;
+	if (inet_pton(AF_INET, text, &base) == 1 && (ntohl(base.s_addr) >> 24) == 127) {
+		*number = ntohl(base.s_addr);
+		return TRUE;
+	}
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+	    "%s takes a loopback address such as 127.50.0.1, not '%s'", option, text);
+	return FALSE;
+}
+
 PvSimFleet *
 pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 {
-	struct in_addr base;
-	if (inet_pton(AF_INET, options->base, &base) != 1 || (ntohl(base.s_addr) >> 24) != 127) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-		    "--base takes a loopback address such as 127.50.0.1, not '%s'", options->base);
+	guint32 base = 0, wireless_base = 0;
+	if (!fleet_read_base("--base", options->base, &base, error) ||
+	    (options->wireless_base != NULL &&
+		!fleet_read_base("--wireless-base", options->wireless_base, &wireless_base, error)))
 		return NULL;
-	}
 	if (options->devices == 0 || options->devices > FLEET_MAX) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
 		    "--devices takes 1 to %u", FLEET_MAX);
@@ -336,7 +376,7 @@ pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 	fleet->tls = pv_sim_tls_stack_new(fleet->keys);
 	if (options->roots_file != NULL && !fleet_load_roots(options->roots_file, roots, error))
 		return NULL;
-	FleetBuild build = { options, fleet, roots, ntohl(base.s_addr) };
+	FleetBuild build = { options, fleet, roots, base, wireless_base };
 	if (options->fleet_file != NULL && !fleet_add_file(&build, options->fleet_file, error))
 		return NULL;
 	for (guint i = 0; options->fleet_file == NULL && i < options->devices; i++) {

@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 typedef struct {
 	guint devices; /* ignored with a fleet file */
 	char *base; /* address of the first device */
+	char *wireless_base; /* of the first device's wireless side; NULL: none */
 	char *fleet_file; /* NULL: none */
 	char **personalities; /* in turn; NULL: 16.1 */
 	char *suffix;

@@ -26,6 +26,7 @@ static void
 run_options_clear(RunOptions *options)
 {
 	g_free(options->fleet.base);
+	g_free(options->fleet.wireless_base);
 	g_free(options->fleet.fleet_file);
 	g_strfreev(options->fleet.personalities);
 	g_free(options->fleet.suffix);
@@ -49,6 +50,8 @@ run_parse(int argc, char **argv, RunOptions *options)
 		    "N" },
 		{ "base", 'b', 0, G_OPTION_ARG_STRING, &options->fleet.base,
 		    "address of the first device (default: 127.50.0.1)", "ADDRESS" },
+		{ "wireless-base", 0, 0, G_OPTION_ARG_STRING, &options->fleet.wireless_base,
+		    "address of the first device's wireless side (default: none)", "ADDRESS" },
 		{ "fleet", 'f', 0, G_OPTION_ARG_FILENAME, &options->fleet.fleet_file,
 		    "devices one by one, instead of --devices", "FILE.json" },
 		{ "personality", 'p', 0, G_OPTION_ARG_STRING, &options->personality,

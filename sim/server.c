@@ -46,6 +46,8 @@ typedef struct {
 	PvSimDevice *device;
 	PvSimSource *plain; /* listeners; NULL: the port is closed */
 	PvSimSource *encrypted;
+	PvSimSource *wireless_plain; /* the same at the wireless address */
+	PvSimSource *wireless_encrypted;
 	GPtrArray *connections; /* of ServerConnection; each removes itself */
 	GPtrArray *hellos; /* of ServerHello */
 	PvSimTimer *restart; /* set: the stack is away */
@@ -58,6 +60,7 @@ typedef struct {
 	PvSimSource source;
 	ServerNode *node;
 	gboolean tls;
+	gboolean wireless;
 } ServerListener;
 
 typedef enum { CONNECTION_HANDSHAKE, CONNECTION_OPEN, CONNECTION_LINGER } ConnectionState;
@@ -65,6 +68,7 @@ typedef enum { CONNECTION_HANDSHAKE, CONNECTION_OPEN, CONNECTION_LINGER } Connec
 typedef struct {
 	PvSimSource source;
 	ServerNode *node;
+	gboolean wireless; /* came to the wireless address */
 	SSL *ssl; /* NULL: plain */
 	char *client;
 	ConnectionState state;
@@ -495,6 +499,7 @@ server_accept_one(ServerListener *listener, int fd)
 	connection->source.ready = server_connection_ready;
 	connection->source.free = server_connection_free;
 	connection->node = node;
+	connection->wireless = listener->wireless;
 	connection->ssl = ssl;
 	connection->state = ssl != NULL ? CONNECTION_HANDSHAKE : CONNECTION_OPEN;
 	connection->in = g_byte_array_new();
@@ -523,13 +528,13 @@ server_listener_ready(PvSimSource *source, guint32 events)
 }
 
 static PvSimSource *
-server_listen(ServerNode *node, guint16 port, gboolean tls, GError **error)
+server_listen(ServerNode *node, guint16 port, gboolean wireless, GError **error)
 {
+	const char *at = wireless ? node->device->wireless_address : node->device->address;
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	gboolean good = fd >= 0 &&
-			inet_pton(AF_INET, node->device->address, &address.sin_addr) == 1 &&
+	gboolean good = fd >= 0 && inet_pton(AF_INET, at, &address.sin_addr) == 1 &&
 			setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
 			bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
 			listen(fd, SERVER_BACKLOG) == 0;
@@ -540,7 +545,8 @@ server_listen(ServerNode *node, guint16 port, gboolean tls, GError **error)
 		listener->source.ready = server_listener_ready;
 		listener->source.free = server_listener_free;
 		listener->node = node;
-		listener->tls = tls;
+		listener->tls = port == SERVER_PORT_TLS;
+		listener->wireless = wireless;
 		if (pv_sim_loop_add(node->loop, &listener->source, EPOLLIN))
 			return &listener->source;
 		why = errno;
@@ -548,8 +554,8 @@ server_listen(ServerNode *node, guint16 port, gboolean tls, GError **error)
 	}
 	if (fd >= 0)
 		close(fd);
-	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(why), "listen on %s:%u: %s%s",
-	    node->device->address, port, g_strerror(why),
+	g_set_error(error, G_IO_ERROR, g_io_error_from_errno(why), "listen on %s:%u: %s%s", at,
+	    port, g_strerror(why),
 	    why == EADDRINUSE ? " (another simulator? give each its own --base)"
 	    : why == EMFILE   ? " (raise the limit of open files: ulimit -n)"
 			      : "");
@@ -557,7 +563,8 @@ server_listen(ServerNode *node, guint16 port, gboolean tls, GError **error)
 }
 
 static void
-server_set_port(ServerNode *node, PvSimSource **listener, guint16 port, gboolean open)
+server_set_port(
+    ServerNode *node, PvSimSource **listener, guint16 port, gboolean wireless, gboolean open)
 {
 	if (!open && *listener != NULL) {
 		pv_sim_loop_remove(node->loop, *listener);
@@ -565,7 +572,7 @@ server_set_port(ServerNode *node, PvSimSource **listener, guint16 port, gboolean
 	}
 	if (open && *listener == NULL) {
 		g_clear_error(&node->error);
-		*listener = server_listen(node, port, port == SERVER_PORT_TLS, &node->error);
+		*listener = server_listen(node, port, wireless, &node->error);
 		if (*listener == NULL)
 			pv_sim_log_write(node->server->log, node->device->name, "error %s",
 			    node->error->message);
@@ -585,6 +592,25 @@ server_drop_connections(ServerNode *node)
 /* Restarts, ports */
 
 static void
+server_set_ports(ServerNode *node, gboolean plain, gboolean encrypted)
+{
+	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE, encrypted);
+	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE, plain);
+}
+
+static void
+server_set_wireless_ports(ServerNode *node, gboolean plain, gboolean encrypted)
+{
+	server_set_port(node, &node->wireless_encrypted, SERVER_PORT_TLS, TRUE, encrypted);
+	server_set_port(node, &node->wireless_plain, SERVER_PORT_PLAIN, TRUE, plain);
+	for (guint i = node->connections->len; i > 0 && !plain && !encrypted; i--) {
+		ServerConnection *connection = node->connections->pdata[i - 1];
+		if (connection->wireless && connection->state != CONNECTION_LINGER)
+			server_connection_close(connection); /* its link is down */
+	}
+}
+
+static void
 server_restart_done(gpointer data)
 {
 	ServerNode *node = data;
@@ -598,8 +624,8 @@ server_restart(ServerNode *node, guint away_msec)
 	guint msec = away_msec > 0 ? away_msec : node->device->switches->restart_msec;
 	node->device->counters.restarts++;
 	server_drop_connections(node);
-	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE);
-	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE);
+	server_set_ports(node, FALSE, FALSE);
+	server_set_wireless_ports(node, FALSE, FALSE);
 	pv_sim_loop_cancel(node->loop, &node->restart);
 	node->restart = pv_sim_loop_after(node->loop, msec, server_restart_done, node);
 	pv_sim_log_write(node->server->log, node->device->name, "restart state=%u away-msec=%u",
@@ -735,8 +761,10 @@ server_apply_state(ServerNode *node)
 	gboolean encrypted = up && (device->state == PV_SIM_IN || device->tls.enabled);
 	gboolean plain = up && device->switches->plain_port && device->state == PV_SIM_POST &&
 			 (!device->tls.enabled || device->tls.accept_plain);
-	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, encrypted);
-	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, plain);
+	gboolean wireless =
+	    device->wireless_address != NULL && pv_sim_wireless_active(device) != NULL;
+	server_set_ports(node, plain, encrypted);
+	server_set_wireless_ports(node, plain && wireless, encrypted && wireless);
 	if (device->state == PV_SIM_IN && node->period == NULL)
 		node->period = pv_sim_loop_after(node->loop, 0, server_period_due, node);
 	gboolean says_hello =
@@ -756,8 +784,8 @@ server_node_close(gpointer data)
 	pv_sim_loop_cancel(node->loop, &node->restart);
 	pv_sim_loop_cancel(node->loop, &node->hello);
 	pv_sim_loop_cancel(node->loop, &node->period);
-	server_set_port(node, &node->plain, SERVER_PORT_PLAIN, FALSE);
-	server_set_port(node, &node->encrypted, SERVER_PORT_TLS, FALSE);
+	server_set_ports(node, FALSE, FALSE);
+	server_set_wireless_ports(node, FALSE, FALSE);
 	while (node->connections->len > 0)
 		server_connection_close(node->connections->pdata[node->connections->len - 1]);
 	while (node->hellos->len > 0)

@@ -366,6 +366,7 @@ service_dispatch(PvSimCall *call, const PvSimRequest *request, PvSimOutcome *out
 		.class_name = request->class_name,
 		.message = call->device->message + 1,
 		.common = call->class->common,
+		.common_output = call->class->common_output,
 	};
 	switch (request->op) {
 	case PV_SIM_OP_GET:

@@ -24,6 +24,8 @@ enum { PV_SIM_MEBX_DEFAULT_ONLY, PV_SIM_MEBX_SETUP, PV_SIM_MEBX_ANYTIME };
 enum { PV_SIM_ON_DIE_4, PV_SIM_ON_DIE_6 };
 enum { PV_SIM_PSK_ONLY, PV_SIM_PSK_BOTH };
 enum { PV_SIM_COMPARISON_DMTF, PV_SIM_COMPARISON_AMT };
+enum { PV_SIM_ABSENT_UNREACHABLE, PV_SIM_ABSENT_EMPTY };
+enum { PV_SIM_WIRED_MISSING, PV_SIM_WIRED_ZERO_MAC };
 enum { PV_SIM_ALERT_BAD_CERTIFICATE, PV_SIM_ALERT_CERTIFICATE_UNKNOWN };
 
 #define PV_SIM_PID_LENGTH 8
@@ -72,6 +74,17 @@ typedef struct {
 	guint tls_trademark;
 	guint tls_local_first;
 	guint wireless;
+	guint wired;
+	guint wired_absent;
+	guint wireless_absent;
+	guint wifi_pseudo_profile;
+	guint wifi_it_max;
+	guint wifi_user_max;
+	guint wifi_8021x_max;
+	guint wifi_references;
+	guint wpa3_since;
+	guint tkip_until;
+	guint polymorphic;
 	guint sku;
 	guint web_ui;
 	guint optin_modifiable;

@@ -259,7 +259,7 @@ classes_test_fill_store(TestClient *client)
 #define KEY "Intel(r) AMT Key: Handle: 0"
 #define EPR(name, handle) \
 	"<r:" name "><a:Address>default</a:Address><a:ReferenceParameters><w:ResourceURI>http://" \
-		   "intel.com/wbem/wscim/1/amt-schema/1/AMT_PublicKeyCertificate</w:ResourceURI>" \
+	"intel.com/wbem/wscim/1/amt-schema/1/AMT_PublicKeyCertificate</w:ResourceURI>" \
 	"<w:SelectorSet><w:Selector Name=\"InstanceID\">" CERTIFICATE( \
 	    handle) "</w:Selector></w:SelectorSet></a:ReferenceParameters></r:" name ">"
 #define EAP(number) "<r:AuthenticationProtocol>" number "</r:AuthenticationProtocol>"
@@ -471,6 +471,339 @@ classes_test_8021x_generations(void)
 	test_sim_stop(sim);
 }
 
+/* Wireless */
+
+#define WIFI "AMT_WiFiPortConfigurationService"
+#define PORT "CIM_WiFiPort"
+#define WIFI_PROFILE "CIM_WiFiEndpointSettings"
+#define WIFI_ID(name) "Intel(r) AMT:WiFi Endpoint Settings " name
+#define CIM "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
+#define REFERENCE(name, class_name, selector, value) \
+	"<r:" name \
+	"><a:Address>/wsman</a:Address><a:ReferenceParameters><w:ResourceURI>" CIM class_name \
+	"</w:ResourceURI><w:SelectorSet><w:Selector Name=\"" selector "\">" value \
+	"</w:Selector></w:SelectorSet></a:ReferenceParameters></r:" name ">"
+#define ENDPOINT REFERENCE("WiFiEndpoint", "CIM_WiFiEndpoint", "Name", "WiFi Endpoint 0")
+#define OF(name) \
+	REFERENCE("WiFiEndpointSettings", "CIM_WiFiEndpointSettings", "InstanceID", WIFI_ID(name))
+#define INPUT(name, ssid, priority, methods) \
+	"<r:WiFiEndpointSettingsInput xmlns:q=\"" CIM \
+	"CIM_WiFiEndpointSettings\"><q:ElementName>" name \
+	"</q:ElementName><q:InstanceID>" WIFI_ID( \
+	    name) "</q:InstanceID>" methods "<q:SSID>" ssid "</q:SSID><q:Priority>" priority \
+		  "</q:Priority></r:WiFiEndpointSettingsInput>"
+#define METHODS(authentication, encryption) \
+	"<q:AuthenticationMethod>" authentication \
+	"</q:AuthenticationMethod><q:EncryptionMethod>" encryption "</q:EncryptionMethod>"
+#define PHRASE(text) "<q:PSKPassPhrase>" text "</q:PSKPassPhrase>"
+#define PSK(name, priority) INPUT(name, name, priority, METHODS("6", "4") PHRASE("Gu3ss-me!"))
+#define CORP(name, priority) INPUT(name, "corp", priority, METHODS("7", "4"))
+#define EAP_INPUT(name, properties) \
+	"<r:IEEE8021xSettingsInput xmlns:q=\"" CIM "CIM_IEEE8021xSettings\"><q:ElementName>" name \
+	"</q:ElementName><q:InstanceID>" name "</q:InstanceID>" properties \
+	"</r:IEEE8021xSettingsInput>"
+#define EAP_TLS "<q:AuthenticationProtocol>0</q:AuthenticationProtocol><q:Username>pc1</q:Username>"
+#define EAP_PEAP \
+	"<q:AuthenticationProtocol>2</q:AuthenticationProtocol><q:Username>pc1</" \
+	"q:Username><q:Password>Secr3t-of-pc1</q:Password>"
+#define CLIENT EPR("ClientCredential", "0")
+#define CA EPR("CACredential", "1")
+
+/* A device in POST with a wireless side at the address after its own */
+static TestSim *
+classes_test_start_wireless(const char *const *more)
+{
+	g_autoptr(GPtrArray) arguments = g_ptr_array_new();
+	g_ptr_array_add(arguments, (char *)"--state");
+	g_ptr_array_add(arguments, (char *)"post");
+	g_ptr_array_add(arguments, (char *)"--set");
+	g_ptr_array_add(arguments, (char *)"wireless=true");
+	for (guint i = 0; more != NULL && more[i] != NULL; i++)
+		g_ptr_array_add(arguments, (char *)more[i]);
+	g_ptr_array_add(arguments, NULL);
+	return test_sim_start((const char *const *)arguments->pdata);
+}
+
+/* What AddWiFiSettings refuses, by row; then what the device lists */
+static void
+classes_test_wireless_add(void)
+{
+	/* clang-format off */
+	static const TestRow rows[] = {
+		{ "no endpoint", WIFI, "AddWiFiSettings", NULL, PSK("a", "1"), "SchemaValidationError" },
+		{ "no settings", WIFI, "AddWiFiSettings", NULL, ENDPOINT, "SchemaValidationError" },
+		{ "out of order", WIFI, "AddWiFiSettings", NULL, PSK("a", "1") ENDPOINT, "SchemaValidationError" },
+		{ "text for an instance", WIFI, "AddWiFiSettings", NULL, ENDPOINT "<r:WiFiEndpointSettingsInput>a</r:WiFiEndpointSettingsInput>", "SchemaValidationError" },
+		{ "another class", WIFI, "AddWiFiSettings", NULL,
+		    ENDPOINT "<r:WiFiEndpointSettingsInput xmlns:q=\"" CIM "CIM_IEEE8021xSettings\"><q:ElementName>a</q:ElementName></r:WiFiEndpointSettingsInput>", "SchemaValidationError" },
+		{ "unknown property", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "4") "<q:Colour>1</q:Colour>"), "SchemaValidationError" },
+		{ "a word", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "first", METHODS("6", "4") PHRASE("Gu3ss-me!")), "SchemaValidationError" },
+		{ "no encryption", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", "<q:AuthenticationMethod>6</q:AuthenticationMethod>"), "SchemaValidationError" },
+		{ "another endpoint", WIFI, "AddWiFiSettings", NULL, REFERENCE("WiFiEndpoint", "CIM_WiFiEndpoint", "Name", "WiFi Endpoint 1") PSK("a", "1"), "4" },
+		{ "no name", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("", "a", "1", METHODS("6", "4") PHRASE("Gu3ss-me!")), "3" },
+		{ "33 characters", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("abcdefghabcdefghabcdefghabcdefgha", "a", "1", METHODS("6", "4") PHRASE("Gu3ss-me!")), "3" },
+		{ "SSID of 33 characters", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "abcdefghabcdefghabcdefghabcdefgha", "1", METHODS("6", "4") PHRASE("Gu3ss-me!")), "3" },
+		{ "priority 0", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("a", "0"), "3" },
+		{ "priority 256", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("a", "256"), "3" },
+		{ "BSS type", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "4") PHRASE("Gu3ss-me!") "<q:BSSType>1</q:BSSType>"), "3" },
+		{ "WPA2 in clear", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "5") PHRASE("Gu3ss-me!")), "3" },
+		{ "WPA2 with WEP", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "2") PHRASE("Gu3ss-me!")), "3" },
+		{ "open with CCMP", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("2", "4")), "3" },
+		{ "SAE with TKIP", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("32768", "3") PHRASE("Gu3ss-me!")), "3" },
+		{ "method 1", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("1", "4") PHRASE("Gu3ss-me!")), "3" },
+		{ "no pass phrase", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "4")), "3" },
+		{ "7 characters", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "4") PHRASE("1234567")), "3" },
+		{ "64 characters", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "4") PHRASE(LETTERS_64)), "3" },
+		{ "no ASCII", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("a", "a", "1", METHODS("6", "4") PHRASE("pa\xc3\xa4ssword")), "3" },
+		{ "802.1X without settings", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1"), "3" },
+		{ "PSK with 802.1X", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("a", "1") EAP_INPUT("x", EAP_PEAP), "3" },
+		{ "TLS without a certificate", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1") EAP_INPUT("x", EAP_TLS) CA, "3" },
+		{ "EAP-MD5", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1") EAP_INPUT("x", "<q:AuthenticationProtocol>6</q:AuthenticationProtocol>"), "3" },
+		{ "AMT's comparison", WIFI, "AddWiFiSettings", NULL,
+		    ENDPOINT CORP("a", "1") EAP_INPUT("x", EAP_TLS "<q:ServerCertificateName>r</q:ServerCertificateName><q:ServerCertificateNameComparison>0</q:ServerCertificateNameComparison>") CLIENT, "3" },
+		{ "an empty credential", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1") EAP_INPUT("x", EAP_PEAP) "<r:ClientCredential></r:ClientCredential>", "4" },
+		{ "no such root", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1") EAP_INPUT("x", EAP_PEAP) EPR("CACredential", "9"), "4" },
+		{ "a client's as root", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1") EAP_INPUT("x", EAP_PEAP) EPR("CACredential", "0"), "4" },
+		{ "no key", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1") EAP_INPUT("x", EAP_TLS) EPR("ClientCredential", "2") CA, "4" },
+		{ "WPA2-PSK", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("home", "1"), "0" },
+		{ "the same name", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("home", "2"), "AlreadyExists" },
+		{ "the same priority", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("other", "1"), "2067" },
+		{ "32 bytes", WIFI, "AddWiFiSettings", NULL,
+		    ENDPOINT INPUT("raw", "raw", "2", METHODS("4", "3") "<q:PSKValue>AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</q:PSKValue>"), "0" },
+		{ "SAE", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("sae", "sae", "255", METHODS("32768", "4") PHRASE("Gu3ss-me!")), "0" },
+		{ "OWE", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("owe", "owe", "4", METHODS("32769", "4")), "0" },
+		{ "open", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("open", "open", "5", METHODS("2", "5")), "0" },
+		{ "EAP-TLS", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("corp", "6") EAP_INPUT("corp8021x", EAP_TLS) CLIENT CA, "0" },
+		{ "the same 802.1X name", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("corp2", "7") EAP_INPUT("corp8021x", EAP_PEAP), "AlreadyExists" },
+		{ "in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("0"), "", "AccessDenied" },
+		{ "in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("1"), "", "AccessDenied" },
+		{ "in use", "AMT_PublicPrivateKeyPair", "Delete", KEY, "", "AccessDenied" },
+		{ "one", WIFI_PROFILE, "Get", WIFI_ID("corp"), "", "ok" },
+		{ "not there", WIFI_PROFILE, "Get", WIFI_ID("other"), "", "InvalidSelectors" },
+		{ "not there", WIFI_PROFILE, "Delete", WIFI_ID("other"), "", "InvalidSelectors" },
+		{ "no selector", WIFI_PROFILE, "Delete", NULL, "", "InvalidSelectors" },
+		{ "the pseudo profile", WIFI_PROFILE, "Delete", "Intel(r) AMT:WiFi Endpoint User Settings", "", "AccessDenied" },
+		{ "no Put", WIFI_PROFILE, "Put", WIFI_ID("home"), "", "ActionNotSupported" },
+	};
+	/* clang-format on */
+	TestSim *sim = classes_test_start_wireless(NULL);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	EVP_PKEY_free(classes_test_fill_store(client));
+	test_rows(client, rows, G_N_ELEMENTS(rows));
+	guint pulls = 0;
+	g_autoptr(TestAnswer) profiles = test_pull_all(client, WIFI_PROFILE, &pulls);
+	g_assert_nonnull(strstr(profiles->body, "<h:ElementName>Endpoint User Settings<"));
+	g_assert_nonnull(strstr(profiles->body, ">" WIFI_ID("corp") "<"));
+	g_assert_null(strstr(profiles->body, "Gu3ss-me!"));
+	g_assert_null(strstr(profiles->body, "PSKValue"));
+	g_assert_null(strstr(profiles->body, "8021x"));
+	g_autoptr(TestAnswer) contexts = test_pull_all(client, "CIM_CredentialContext", &pulls);
+	g_assert_nonnull(strstr(contexts->body, ">Intel(r) AMT:IEEE 802.1x Settings corp8021x<"));
+	g_autoptr(TestAnswer) dependencies =
+	    test_pull_all(client, "CIM_ConcreteDependency", &pulls);
+	g_assert_nonnull(strstr(dependencies->body, ">" WIFI_ID("corp") "<"));
+	g_autoptr(TestAnswer) eap = test_pull_all(client, "CIM_IEEE8021xSettings", &pulls);
+	g_assert_nonnull(strstr(eap->body, "CIM_IEEE8021xSettings>"));
+	g_assert_nonnull(strstr(eap->body, "IPS_IEEE8021xSettings>")); /* derived from it */
+	test_sim_stop(sim);
+}
+
+static void
+classes_test_wireless_change(void)
+{
+	/* clang-format off */
+	static const TestRow rows[] = {
+		{ "PSK", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("home", "1"), "0" },
+		{ "PEAP", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("corp", "2") EAP_INPUT("x", EAP_PEAP) CA, "0" },
+		{ "not there", WIFI, "UpdateWiFiSettings", NULL, OF("other") PSK("other", "3"), "4" },
+		{ "empty", WIFI, "UpdateWiFiSettings", NULL, "<r:WiFiEndpointSettings></r:WiFiEndpointSettings>" PSK("home", "3"), "4" },
+		{ "another name", WIFI, "UpdateWiFiSettings", NULL, OF("home") PSK("house", "3"), "3" },
+		{ "another's priority", WIFI, "UpdateWiFiSettings", NULL, OF("home") PSK("home", "2"), "2067" },
+		{ "another's 802.1X", WIFI, "UpdateWiFiSettings", NULL, OF("home") CORP("home", "3") EAP_INPUT("x", EAP_PEAP), "3" },
+		{ "weak", WIFI, "UpdateWiFiSettings", NULL, OF("home") INPUT("home", "home", "3", METHODS("6", "4") PHRASE("short")), "3" },
+		{ "right", WIFI, "UpdateWiFiSettings", NULL, OF("home") PSK("home", "3"), "0" },
+		{ "to TLS", WIFI, "UpdateWiFiSettings", NULL, OF("corp") CORP("corp", "2") EAP_INPUT("x", EAP_TLS) CLIENT CA, "0" },
+		{ "in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("0"), "", "AccessDenied" },
+		{ "to PSK", WIFI, "UpdateWiFiSettings", NULL, OF("corp") PSK("corp", "2"), "0" },
+		{ "free", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("0"), "", "ok" },
+		{ "its settings went", "CIM_IEEE8021xSettings", "Get", "Intel(r) AMT:IEEE 802.1x Settings x", "", "InvalidSelectors" },
+		{ "PEAP again", WIFI, "UpdateWiFiSettings", NULL, OF("corp") CORP("corp", "2") EAP_INPUT("y", EAP_PEAP) CA, "0" },
+		{ "its settings are no one's to delete", "CIM_IEEE8021xSettings", "Delete", "Intel(r) AMT:IEEE 802.1x Settings y", "", "ActionNotSupported" },
+		{ "in use", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("1"), "", "AccessDenied" },
+		{ "delete", WIFI_PROFILE, "Delete", WIFI_ID("corp"), "", "ok" },
+		{ "its settings went, too", "CIM_IEEE8021xSettings", "Get", "Intel(r) AMT:IEEE 802.1x Settings y", "", "InvalidSelectors" },
+		{ "free", "AMT_PublicKeyCertificate", "Delete", CERTIFICATE("1"), "", "ok" },
+		{ "2 is nothing", WIFI, "Put", NULL, "<r:localProfileSynchronizationEnabled>2</r:localProfileSynchronizationEnabled>", "SchemaValidationError" },
+		{ "4 is nothing", WIFI, "Put", NULL, "<r:localProfileSynchronizationEnabled>4</r:localProfileSynchronizationEnabled>", "SchemaValidationError" },
+		{ "upper case", WIFI, "Put", NULL, "<r:LocalProfileSynchronizationEnabled>3</r:LocalProfileSynchronizationEnabled>", "SchemaValidationError" },
+		{ "right", WIFI, "Put", NULL, "<r:UEFIWiFiProfileShareEnabled>true</r:UEFIWiFiProfileShareEnabled><r:localProfileSynchronizationEnabled>3</r:localProfileSynchronizationEnabled>", "ok" },
+		{ "all of IT's", WIFI, "DeleteAllITProfiles", NULL, "", "0" },
+	};
+	static const TestRow gone[] = {
+		{ "IT's went", WIFI_PROFILE, "Get", WIFI_ID("home"), "", "InvalidSelectors" },
+		{ "the user's did not", WIFI_PROFILE, "Get", "Intel(r) AMT:WiFi Endpoint User Settings cafe", "", "ok" },
+		{ "all of the user's", WIFI, "DeleteAllUserProfiles", NULL, "", "0" },
+		{ "gone", WIFI_PROFILE, "Get", "Intel(r) AMT:WiFi Endpoint User Settings cafe", "", "InvalidSelectors" },
+	};
+	/* clang-format on */
+	TestSim *sim = classes_test_start_wireless(NULL);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	EVP_PKEY_free(classes_test_fill_store(client));
+	classes_test_set(sim, "wireless-user-profile=cafe"); /* has priority 1, which IT may use */
+	test_rows(client, rows, G_N_ELEMENTS(rows));
+	test_rows(client, gone, G_N_ELEMENTS(gone));
+	test_sim_stop(sim);
+}
+
+/* Limits, and what a generation does not have */
+static void
+classes_test_wireless_limits(void)
+{
+	static const char *const more[] = { "--set", "wifi-it-max=2", "--set", "wifi-8021x-max=1",
+		"--set", "wifi-user-max=1", "--set", "wpa3-since=1700", "--set", "tkip-until=1600",
+		NULL };
+	/* clang-format off */
+	static const TestRow rows[] = {
+		{ "no WPA3", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("sae", "sae", "1", METHODS("32768", "4") PHRASE("Gu3ss-me!")), "1" },
+		{ "no TKIP", WIFI, "AddWiFiSettings", NULL, ENDPOINT INPUT("tkip", "tkip", "1", METHODS("6", "3") PHRASE("Gu3ss-me!")), "1" },
+		{ "PEAP", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("a", "1") EAP_INPUT("x", EAP_PEAP), "0" },
+		{ "PEAP, one too many", WIFI, "AddWiFiSettings", NULL, ENDPOINT CORP("b", "2") EAP_INPUT("y", EAP_PEAP), "23" },
+		{ "PSK", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("b", "2"), "0" },
+		{ "PSK, one too many", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("c", "3"), "23" },
+		{ "PSK to 802.1X, one too many", WIFI, "UpdateWiFiSettings", NULL, OF("b") CORP("b", "2") EAP_INPUT("z", EAP_PEAP), "23" },
+	};
+	/* clang-format on */
+	TestSim *sim = classes_test_start_wireless(more);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	test_rows(client, rows, G_N_ELEMENTS(rows));
+	classes_test_set(sim, "wireless-user-profile=one");
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "wireless-user-profile=two", NULL), ==,
+	    1);
+	classes_test_set(sim, "switch:wifi-references=false");
+	g_assert_cmpuint(test_invoke(client, WIFI, "DeleteAllITProfiles", "", NULL), ==, 0);
+	g_autofree char *xml = NULL;
+	g_assert_cmpuint(
+	    test_invoke(client, WIFI, "AddWiFiSettings", ENDPOINT PSK("b", "2"), &xml), ==, 0);
+	g_assert_null(strstr(xml, "WiFiEndpointSettings>"));
+	test_sim_stop(sim);
+}
+
+/* Devices with one port only */
+static void
+classes_test_ports(void)
+{
+	static const char *const arguments[] = { "--state", "post", NULL };
+	/* clang-format off */
+	static const TestRow unreachable[] = {
+		{ "wired only", PORT, "Get", NULL, "", "DestinationUnreachable" },
+		{ "wired only", WIFI, "Get", NULL, "", "DestinationUnreachable" },
+		{ "wired only", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("a", "1"), "DestinationUnreachable" },
+		{ "wired only", WIFI_PROFILE, "Get", WIFI_ID("a"), "", "DestinationUnreachable" },
+		{ "wired only", "CIM_WiFiEndpoint", "Get", NULL, "", "DestinationUnreachable" },
+		{ "wired only", "AMT_EthernetPortSettings", "Get", "Intel(r) AMT Ethernet Port Settings 1", "", "InvalidSelectors" },
+		{ "wired", "AMT_EthernetPortSettings", "Get", "Intel(r) AMT Ethernet Port Settings 0", "", "ok" },
+	};
+	static const TestRow empty[] = {
+		{ "empty", PORT, "Get", NULL, "", "InvalidSelectors" },
+		{ "empty", PORT, "RequestStateChange", NULL, STATE("32769"), "InvalidSelectors" },
+		{ "no service", WIFI, "Get", NULL, "", "DestinationUnreachable" },
+	};
+	static const TestRow wireless[] = {
+		{ "wireless", PORT, "Get", NULL, "", "ok" },
+		{ "wireless", "AMT_EthernetPortSettings", "Get", "Intel(r) AMT Ethernet Port Settings 1", "", "ok" },
+		{ "missing", "AMT_EthernetPortSettings", "Get", "Intel(r) AMT Ethernet Port Settings 0", "", "InvalidSelectors" },
+	};
+	/* clang-format on */
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	guint pulls = 0;
+	test_rows(client, unreachable, G_N_ELEMENTS(unreachable));
+	classes_test_set(sim, "switch:wireless-absent=empty");
+	test_rows(client, empty, G_N_ELEMENTS(empty));
+	g_autoptr(TestAnswer) none = test_pull_all(client, WIFI_PROFILE, &pulls);
+	g_assert_null(strstr(none->body, "ElementName"));
+	classes_test_set(sim, "switch:wireless=true");
+	classes_test_set(sim, "switch:wired=false");
+	test_rows(client, wireless, G_N_ELEMENTS(wireless));
+	classes_test_set(sim, "switch:wired-absent=zero-mac");
+	g_autoptr(TestAnswer) zero = test_get(client, "AMT_EthernetPortSettings", "InstanceID",
+	    "Intel(r) AMT Ethernet Port Settings 0");
+	g_assert_nonnull(strstr(zero->body, "<g:MACAddress>00-00-00-00-00-00</g:MACAddress>"));
+	g_assert_nonnull(strstr(zero->body, "<g:LinkIsUp>false</g:LinkIsUp>"));
+	test_sim_stop(sim);
+}
+
+static char *
+classes_test_wireless_link(TestClient *client)
+{
+	g_autoptr(TestAnswer) answer = test_get(client, "AMT_EthernetPortSettings", "InstanceID",
+	    "Intel(r) AMT Ethernet Port Settings 1");
+	return test_find(answer->body, "LinkIsUp");
+}
+
+static void
+classes_test_assert_link(TestSim *sim, TestClient *client, const char *active)
+{
+	g_autofree char *link = classes_test_wireless_link(client);
+	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+	g_assert_cmpstr(test_dump_string(dump, "wireless.active"), ==, active);
+	g_assert_cmpstr(link, ==, active != NULL ? "true" : "false");
+}
+
+/* The link comes up with a profile in range and an enabled port, at an address of its own */
+static void
+classes_test_wireless_side(void)
+{
+	static const char *const base = "127.77.7.7";
+	static const char *const more[] = { "--wireless-base", base, NULL };
+	/* clang-format off */
+	static const TestRow rows[] = {
+		{ "no such state", PORT, "RequestStateChange", NULL, STATE("2"), "5" },
+		{ "no state", PORT, "RequestStateChange", NULL, "", "SchemaValidationError" },
+		{ "DMTF's parameter", PORT, "RequestStateChange", NULL, STATE("32769") "<r:TimeoutPeriod>0</r:TimeoutPeriod>", "SchemaValidationError" },
+		{ "right", PORT, "RequestStateChange", NULL, STATE("32769"), "0" },
+		{ "low priority", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("guests", "9"), "0" },
+		{ "high priority", WIFI, "AddWiFiSettings", NULL, ENDPOINT PSK("staff", "2"), "0" },
+	};
+	static const TestRow active[] = {
+		{ "active", WIFI_PROFILE, "Delete", WIFI_ID("guests"), "", "AccessDenied" },
+		{ "all but the active one", WIFI, "DeleteAllITProfiles", NULL, "", "0" },
+		{ "gone", WIFI_PROFILE, "Get", WIFI_ID("staff"), "", "InvalidSelectors" },
+		{ "active", WIFI_PROFILE, "Get", WIFI_ID("guests"), "", "ok" },
+		{ "changed while active", WIFI, "UpdateWiFiSettings", NULL, OF("guests") PSK("guests", "3"), "0" },
+	};
+	static const TestRow off = { "off", PORT, "RequestStateChange", NULL, STATE("3"), "0" };
+	static const TestRow inactive = { "no more active", WIFI_PROFILE, "Delete", WIFI_ID("guests"), "", "ok" };
+	/* clang-format on */
+	TestSim *sim = classes_test_start_wireless(more);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	g_autoptr(TestClient) air = classes_test_client(sim);
+	g_free(air->address);
+	air->address = g_strdup(base);
+	classes_test_set(sim, "wireless-link=up");
+	classes_test_assert_link(sim, client, NULL); /* the port is off, no profile is there */
+	g_assert_false(test_client_connect(air));
+	test_rows(client, rows, G_N_ELEMENTS(rows));
+	classes_test_assert_link(sim, client, "staff");
+	g_assert_true(test_client_connect(air));
+	g_autoptr(TestAnswer) port = test_get(air, PORT, NULL, NULL);
+	g_assert_null(strstr(port->body, ">000000000000<"));
+	classes_test_set(sim, "wireless-link=guests");
+	classes_test_assert_link(sim, client, "guests");
+	test_rows(air, active, G_N_ELEMENTS(active));
+	classes_test_set(sim, "wireless-link=elsewhere");
+	classes_test_assert_link(sim, client, NULL);
+	g_assert_false(test_client_connect(air));
+	classes_test_set(sim, "wireless-link=up");
+	g_assert_true(test_client_connect(air));
+	test_rows(client, &off, 1);
+	classes_test_assert_link(sim, client, NULL);
+	g_assert_false(test_client_connect(air));
+	test_rows(client, &inactive, 1);
+	test_sim_stop(sim);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -482,6 +815,11 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/classes/8021x-amt", classes_test_8021x_amt);
 	g_test_add_func("/sim/classes/8021x-ips", classes_test_8021x_ips);
 	g_test_add_func("/sim/classes/8021x-generations", classes_test_8021x_generations);
+	g_test_add_func("/sim/classes/wireless-add", classes_test_wireless_add);
+	g_test_add_func("/sim/classes/wireless-change", classes_test_wireless_change);
+	g_test_add_func("/sim/classes/wireless-limits", classes_test_wireless_limits);
+	g_test_add_func("/sim/classes/wireless-side", classes_test_wireless_side);
+	g_test_add_func("/sim/classes/ports", classes_test_ports);
 	test_pki_make();
 	int status = g_test_run();
 	test_pki_remove();

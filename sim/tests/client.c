@@ -623,6 +623,20 @@ client_uri(const char *class_name)
 }
 
 char *
+test_root_blob(TestSim *sim)
+{
+	g_autofree char *path = test_sim_file(sim, "root.pem");
+	g_autofree char *pem = NULL;
+	g_assert_true(g_file_get_contents(path, &pem, NULL, NULL));
+	g_auto(GStrv) lines = g_strsplit(pem, "\n", -1);
+	GString *blob = g_string_new("<r:CertificateBlob>");
+	for (guint i = 1; !g_str_has_prefix(lines[i], "-----END"); i++)
+		g_string_append(blob, lines[i]);
+	g_string_append(blob, "</r:CertificateBlob>");
+	return g_string_free(blob, FALSE);
+}
+
+char *
 test_envelope(const char *class_name, const char *action, const char *selector, const char *value,
     const char *body)
 {

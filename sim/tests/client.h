@@ -84,6 +84,8 @@ TestAnswer *test_client_post(TestClient *client, const char *body);
 char *test_client_digest(
     TestClient *client, const char *body); /* Authorization for the nonce at hand */
 
+char *test_root_blob(TestSim *sim); /* CertificateBlob of the PKI's root; g_free() */
+
 /* Envelopes; g_free() */
 char *test_envelope(const char *class_name, const char *action, const char *selector,
     const char *selector_value, const char *body);

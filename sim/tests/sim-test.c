@@ -489,17 +489,10 @@ sim_test_mutual(void)
 	const char *const arguments[] = { "--state", "post", "--set", "commit-checks=false", NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
-	g_autofree char *path = test_sim_file(sim, "root.pem");
-	g_autofree char *pem = NULL;
-	g_assert_true(g_file_get_contents(path, &pem, NULL, NULL));
-	g_auto(GStrv) lines = g_strsplit(pem, "\n", -1);
-	g_autoptr(GString) blob = g_string_new("<r:CertificateBlob>");
-	for (guint i = 1; !g_str_has_prefix(lines[i], "-----END"); i++)
-		g_string_append(blob, lines[i]);
-	g_string_append(blob, "</r:CertificateBlob>");
+	g_autofree char *blob = test_root_blob(sim);
 	test_client_set_login(client, "admin", "admin");
 	g_assert_cmpuint(
-	    test_invoke(client, STORE, "AddTrustedRootCertificate", blob->str, NULL), ==, 0);
+	    test_invoke(client, STORE, "AddTrustedRootCertificate", blob, NULL), ==, 0);
 	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT 802.3 TLS Settings",
 	    "<r:Enabled>true</r:Enabled><r:InstanceID>Intel(r) AMT 802.3 TLS Settings</r:InstanceID>"
 	    "<r:MutualAuthentication>true</r:MutualAuthentication><r:TrustedCN>example.com</r:TrustedCN>");
