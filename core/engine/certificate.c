@@ -273,26 +273,39 @@ certificate_find_cookie(const char *value, const char *key)
 		   : NULL;
 }
 
+/* The account of the device, with the password that the directory has now; both are of the stage ad-account. */
+static gboolean
+certificate_take_identity(PvJob *job, PvCaIdentity *identity, PvSecret **password, GError **error)
+{
+	identity->account = pv_job_get_fact(job, "account.name");
+	identity->realm = pv_job_get_fact(job, "account.realm");
+	if (identity->account == NULL || identity->realm == NULL ||
+	    !pv_job_has_secret(job, "account", PV_SECRET_CURRENT)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "the device is to ask itself, and has no account to do so: run the stage "
+		    "ad-account first, with a directory that has a Kerberos realm");
+		return FALSE;
+	}
+	*password = pv_job_dup_secret(job, "account", PV_SECRET_CURRENT, error);
+	identity->password = *password;
+	return *password != NULL;
+}
+
 static gboolean
 certificate_submit(PvJob *job, const PvCertRequest *request, GBytes *csr_der, const char *cookie,
     PvCaReply *reply, GError **error)
 {
 	const PvCa *ca = job->site->ca;
-	if (cookie != NULL && ca->poll != NULL)
-		return ca->poll(
-		    job->site->ca_handle, request, cookie, reply, job->cancellable, error);
-
 	g_autoptr(PvSecret) password = NULL;
-	PvCaIdentity identity = { pv_job_get_fact(job, "account.name"),
-		pv_job_get_fact(job, "account.realm"), NULL };
-	if (identity.account != NULL && pv_job_has_secret(job, "account", PV_SECRET_CURRENT)) {
-		password = pv_job_dup_secret(job, "account", PV_SECRET_CURRENT, error);
-		if (password == NULL)
-			return FALSE;
-		identity.password = password;
-	}
-	return ca->submit(job->site->ca_handle, request, csr_der,
-	    password != NULL ? &identity : NULL, reply, job->cancellable, error);
+	PvCaIdentity own = { 0 };
+	if (request->as_device && !certificate_take_identity(job, &own, &password, error))
+		return FALSE;
+	const PvCaIdentity *identity = request->as_device ? &own : NULL;
+	if (cookie != NULL && ca->poll != NULL)
+		return ca->poll(job->site->ca_handle, request, cookie, identity, reply,
+		    job->cancellable, error);
+	return ca->submit(
+	    job->site->ca_handle, request, csr_der, identity, reply, job->cancellable, error);
 }
 
 GBytes *

@@ -15,6 +15,7 @@ typedef struct {
 	const char *const *ekus;      /* extended key usages, dotted OIDs */
 	guint days;                   /* validity; 0: the CA's choice */
 	const char *upn;              /* subjectAltName otherName userPrincipalName, ACCOUNT@REALM; NULL: none */
+	gboolean as_device;           /* the device's own account asks, not the site's */
 } PvCertRequest;
 
 typedef enum {
@@ -45,7 +46,8 @@ typedef struct {
 void pv_ca_preparation_clear(PvCaPreparation *preparation);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PvCaPreparation, pv_ca_preparation_clear)
 
-/* The device's own directory account, for "enrolment in the name of the AMT computer". */
+/* The device's own directory account, where it is the one that asks. A CA that logs in does so with exactly this one, in
+ * a session of its own; several devices ask at the same time. Lent for the call. */
 typedef struct {
 	const char *account;
 	const char *realm;
@@ -65,9 +67,10 @@ typedef struct {
 	gpointer (*open)(const PvValues *values, GError **error);
 	void (*close)(gpointer ca);
 	gboolean (*prepare)(gpointer ca, const PvCertRequest *request, PvCaPreparation *preparation, GCancellable *cancellable, GError **error);
+	/* @identity: (nullable): NULL: the CA's own login, as the site configures it */
 	/* idempotent: the same CSR for the same request gives the same certificate or cookie, as long as that is good */
 	gboolean (*submit)(gpointer ca, const PvCertRequest *request, GBytes *csr_der, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error);
-	gboolean (*poll)(gpointer ca, const PvCertRequest *request, const char *cookie, PvCaReply *reply, GCancellable *cancellable, GError **error);
+	gboolean (*poll)(gpointer ca, const PvCertRequest *request, const char *cookie, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error);
 	/* the CA's own certificates, root included, in any order: (transfer container) GPtrArray of GBytes DER */
 	GPtrArray *(*chain)(gpointer ca, GCancellable *cancellable, GError **error);
 	gboolean (*revoke)(gpointer ca, GBytes *certificate, guint reason, GCancellable *cancellable, GError **error); /* reason: RFC 5280 CRLReason */

@@ -67,14 +67,16 @@ typedef struct {
 	guint renew_days;         /* what expires within this time is renewed */
 } PvCertUse;
 
-/* The parameters of a stage that are the last three of PvCertUse, for its table. */
+/* The parameters of a stage that are the last three of PvCertUse, and PvCertRequest.as_device, for its table. */
 #define PV_CERT_USE_PARAMS                                                                            \
 	{ .name = "key", .kind = PV_PARAM_CHOICE, .fallback = "\"auto\"",                             \
 	  .summary = "where the key is made; auto: in the device if it can", .choices = "auto|device|pushed" }, \
 	{ .name = "key-length", .kind = PV_PARAM_INT, .fallback = "2048",                             \
 	  .summary = "length of the RSA key; all AMT takes 2048", .unit = "bit", .minimum = 2048, .maximum = 4096 }, \
 	{ .name = "renew-days", .kind = PV_PARAM_INT, .fallback = "42",                               \
-	  .summary = "renew a certificate that expires within this time", .unit = "d", .minimum = 1, .maximum = 365 }
+	  .summary = "renew a certificate that expires within this time", .unit = "d", .minimum = 1, .maximum = 365 }, \
+	{ .name = "as", .kind = PV_PARAM_CHOICE, .fallback = "\"service\"",                           \
+	  .summary = "whose account asks the CA; device: its own, which ad-account made", .choices = "service|device" }
 
 /**
  * pv_cert_use_plan:

@@ -594,8 +594,8 @@ ca_local_prepare(gpointer handle, const PvCertRequest *request, PvCaPreparation 
 }
 
 static gboolean
-ca_local_poll(gpointer handle, const PvCertRequest *request, const char *cookie, PvCaReply *reply,
-    GCancellable *cancellable, GError **error)
+ca_local_poll(gpointer handle, const PvCertRequest *request, const char *cookie,
+    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
 {
 	*reply = (PvCaReply) { 0 };
 	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,

@@ -48,6 +48,7 @@ certificate_init(Certificate *certificate, PvJob *job)
 			.common_name = certificate->fqdn,
 			.dns_names = (const char *const *)certificate->names,
 			.ekus = cert_ekus,
+			.as_device = g_str_equal(pv_job_get_string(job, "as"), "device"),
 		},
 		.key = pv_job_get_string(job, "key"),
 		.key_length = (guint)pv_job_get_int(job, "key-length"),

@@ -180,8 +180,8 @@ ca_submit(gpointer data, const PvCertRequest *request, GBytes *csr_der,
 }
 
 static gboolean
-ca_poll(gpointer data, const PvCertRequest *request, const char *cookie, PvCaReply *reply,
-    GCancellable *cancellable, GError **error)
+ca_poll(gpointer data, const PvCertRequest *request, const char *cookie,
+    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
 {
 	reply->outcome = PV_CA_DENIED;
 	return TRUE;
