@@ -5,7 +5,6 @@
 . "${PV_TOP_SRCDIR:-.}/tests/e2e/lib.sh"
 . "$PV_TOP_SRCDIR/tests/e2e/fleet.sh"
 
-stages=15
 begin=$SECONDS
 
 # begin_part NAME OPTION...: fresh devices and a fresh site, quick to try again
@@ -102,16 +101,17 @@ check_part
 stop_sim
 echo "# replies: $((SECONDS - begin)) s"
 
-# Devices 1 to 14 are switched off when stage 1 to 14 has ended, and on again when their jobs wait for them; devices
-# 15 to 28 are reset to factory state at the same moments.
-begin_part visits --devices 28
+# The first devices are switched off when stage 1, 2 and so on has ended, and on again when their jobs wait for them; the
+# second half is reset to factory state at the same moments.
+between=$((stages - 1)) # moments between two stages
+begin_part visits --devices $((2 * between))
 mkfifo "$dir/progress"
 "$provost" provision --all >"$dir/run.out" 2>"$dir/progress" &
 running=$!
 declare -A off=()
 while IFS= read -r line; do
 	printf '%s\n' "$line" >>"$dir/run.log"
-	[[ $line =~ ^pc-00([0-9]{2}):\ (([0-9]+)/15|waits|failed) ]] || continue
+	[[ $line =~ ^pc-00([0-9]{2}):\ (([0-9]+)/$stages|waits|failed) ]] || continue
 	name=pc-00${BASH_REMATCH[1]} number=$((10#${BASH_REMATCH[1]})) stage=${BASH_REMATCH[3]}
 	if [ -n "${off[$name]:-}" ] && [ -z "$stage" ]; then
 		simulator on "$name"
@@ -119,25 +119,25 @@ while IFS= read -r line; do
 	elif [ "$number" = "$stage" ]; then
 		simulator off "$name"
 		off[$name]=1
-	elif [ "$number" -gt 14 ] && [ $((number - 14)) = "$stage" ]; then
+	elif [ "$number" -gt "$between" ] && [ $((number - between)) = "$stage" ]; then
 		simulator reset "$name" --state in
 	fi
 done <"$dir/progress"
 wait "$running"
 for name in "${!off[@]}"; do simulator on "$name"; done
 "$provost" status --json >"$dir/out.json"
-for ((number = 1; number <= 28; number++)); do
+for ((number = 1; number <= 2 * between; number++)); do
 	name=$(printf 'pc-%04d' "$number")
-	if [ "$number" -le 14 ]; then
+	if [ "$number" -le "$between" ]; then
 		ok "/e2e/faults/visits/off-after-stage-$number" ended_in '.status == "Provisioned"' "$name"
 	else
-		ok "/e2e/faults/visits/reset-after-stage-$((number - 14))" ended_in \
+		ok "/e2e/faults/visits/reset-after-stage-$((number - between))" ended_in \
 			'.status == "Provisioned" or (.job.state == "failed" and (.job.text | test("^stage [a-z0-9-]+: [a-z]")))' "$name"
 	fi
 done
 jq -r '.devices[] | select(.job.text != null) | "# \(.name) \(.status): \(.job.text)"' "$dir/out.json"
 # the administrator says that they were reset
-for ((number = 15; number <= 28; number++)); do
+for ((number = between + 1; number <= 2 * between; number++)); do
 	"$provost" reset "$(printf 'pc-%04d' "$number")" 2>>"$dir/run.log"
 done
 provision

@@ -1,30 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Kills provost with SIGKILL again and again, at the boundaries of stages and in between, and looks at what is left.
+# By hand, in a build folder: PV_KILLS=200 ../tests/e2e/kill.sh
 #   PV_KILLS  how many kills must hit a process at work (50)
 #   PV_SEED   where the random numbers begin; printed, to see a failure again
-. "${PV_TOP_SRCDIR:-.}/tests/e2e/lib.sh"
+: "${PV_TOP_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}"
+. "$PV_TOP_SRCDIR/tests/e2e/lib.sh"
 . "$PV_TOP_SRCDIR/tests/e2e/fleet.sh"
 
 kills=${PV_KILLS:-50}
 seed=${PV_SEED:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$((seed % 32768))
-stages=15
 begin=$SECONDS
 hits=0
 table=()
 boundary=()
-for ((i = 1; i <= stages; i++)); do boundary[i]=0; done
 
 # begin_fleet: fresh devices, a fresh site
 begin_fleet() {
 	fleet=$((${fleet:-0} + 1))
 	dir=$work/$fleet
-	start_sim --devices 6 --personality 16.1,16.1,6.2 --set restart-msec=20 --seed "$seed-$fleet"
+	start_sim --devices 9 --personality "$generations" --set restart-msec=20 --seed "$seed-$fleet"
 	make_site
 	edit "$dir/site/standard.json" '(.stages[] | select(.stage == "commit")).wait = 1'
 	import_fleet
 	fleet_kills=0
+	for ((i = 1; i <= stages; i++)); do boundary[i]=${boundary[i]:-0}; done
 }
 
 # provision_until TARGET LINES: runs provost and kills it as soon as a line tells that stage TARGET has ended (0: none

@@ -111,12 +111,14 @@ simulator() {
 	"$sim" "$@" --control "$dir/sim.sock"
 }
 
-# make_site OPTION...: a site for that fleet in $dir/site, with a group for firmware that knows only TLS 1.0
+# make_site OPTION...: a site for that fleet in $dir/site, with a group for firmware that knows only TLS 1.0; $stages is
+# how many stages its pipeline has
 make_site() {
 	"$provost" site init "$dir/site" --suffix example.com --provisioning-certificate "$work/pki/chain.pem" \
 		--provisioning-key "$work/pki/key.pem" --plugin-path "$PV_TOP_BUILDDIR/plugins" "$@" >"$dir/init.log" 2>&1 ||
 		bail "site init: $(cat "$dir/init.log")"
 	export PROVOST_SITE=$dir/site/site.json
+	stages=$(jq '.stages | length' "$dir/site/standard.json")
 	edit "$PROVOST_SITE" '.groups = [ { name: "legacy", tls: "legacy" } ]'
 }
 
@@ -126,6 +128,9 @@ edit() {
 	text=$(jq "$2" "$1") || bail "jq '$2' $1"
 	printf '%s\n' "$text" >"$1"
 }
+
+# every generation that the simulator plays
+generations=3.2,6.2,8.1,9.5,11.8,12.0,15,16.1,19
 
 # import_fleet: all devices of the simulator, addressed, the old ones in the group "legacy"
 import_fleet() {
