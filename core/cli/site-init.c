@@ -13,11 +13,15 @@
 /* The sample's stages in order; each is of the plugin of its name. */
 static const char *const init_stages[] = { "ad-account", "tls", "otp", "digest-soap", "certificate",
 	"clock", "network-identity", "web-certificate", "admin-password", "mebx-password", "commit",
-	"certificate-cleanup", "wsman-acl", "kerberos", "power-policy" };
+	"wsman-acl", "kerberos", "power-policy", "features", "ieee8021x", "wireless",
+	"certificate-cleanup" };
 static const char *const init_providers[] = { "directory-local", "ca-local" };
 
 #define INIT_GROUP "AMT Operators" /* of the local directory, with an entry in the access list */
 #define INIT_SECRET "factory-admin" /* the login that devices have when they leave the factory */
+
+/* what a site has to say yes to first */
+static const char *const init_variables[] = { "wired8021x", "wireless" };
 
 /* what the site is made of */
 typedef struct {
@@ -133,6 +137,10 @@ init_build_site(const Init *init)
 	init_build_providers(builder, init);
 	init_build_logins(builder, init);
 	pv_build_string(builder, "dns-suffix", init->suffix);
+	init_begin_member(builder, "variables");
+	for (gsize i = 0; i < G_N_ELEMENTS(init_variables); i++)
+		pv_build_bool(builder, init_variables[i], FALSE);
+	json_builder_end_object(builder);
 	json_builder_set_member_name(builder, "pipelines");
 	json_builder_begin_array(builder);
 	json_builder_begin_object(builder);
@@ -161,6 +169,48 @@ init_build_acl(JsonBuilder *builder)
 	json_builder_end_array(builder);
 }
 
+/* what a computer that has it offers to its administrators; the user is asked as the firmware is set */
+static void
+init_build_features(JsonBuilder *builder)
+{
+	static const char *const on[] = { "web-ui", "sol", "ide-redirection", "ping" };
+	for (gsize i = 0; i < G_N_ELEMENTS(on); i++)
+		pv_build_bool(builder, on[i], TRUE);
+	pv_build_string(builder, "unavailable", "skip");
+}
+
+static void
+init_build_wireless(JsonBuilder *builder)
+{
+	pv_build_string(builder, "when", "site.wireless");
+	json_builder_set_member_name(builder, "profiles");
+	json_builder_begin_array(builder);
+	json_builder_begin_object(builder);
+	pv_build_string(builder, "name", "corp");
+	pv_build_string(builder, "security", "wpa2-enterprise");
+	pv_build_string(builder, "protocol", "eap-tls");
+	json_builder_end_object(builder);
+	json_builder_end_array(builder);
+}
+
+static void
+init_build_8021x(JsonBuilder *builder)
+{
+	pv_build_string(builder, "when", "site.wired8021x");
+	pv_build_string(builder, "protocol", "eap-tls");
+}
+
+/* what the sample says of its stages; the others are as they come */
+static const struct {
+	const char *stage;
+	void (*build)(JsonBuilder *builder);
+} init_samples[] = {
+	{ "wsman-acl", init_build_acl },
+	{ "features", init_build_features },
+	{ "ieee8021x", init_build_8021x },
+	{ "wireless", init_build_wireless },
+};
+
 static JsonNode *
 init_build_pipeline(const Init *init)
 {
@@ -172,8 +222,9 @@ init_build_pipeline(const Init *init)
 	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++) {
 		json_builder_begin_object(builder);
 		pv_build_string(builder, "stage", init_stages[i]);
-		if (g_str_equal(init_stages[i], "wsman-acl"))
-			init_build_acl(builder);
+		for (gsize k = 0; k < G_N_ELEMENTS(init_samples); k++)
+			if (g_str_equal(init_stages[i], init_samples[k].stage))
+				init_samples[k].build(builder);
 		if (g_str_equal(init_stages[i], "clock") && init->unsynced)
 			pv_build_string(builder, "synchronised", "ignore");
 		json_builder_end_object(builder);
