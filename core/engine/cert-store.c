@@ -194,7 +194,7 @@ static const char *const cert_store_contexts[] = { "AMT_TLSCredentialContext",
 
 static gboolean
 cert_store_read_context(
-    PvWsman *amt, const char *context_class, GHashTable *references, GError **error)
+    PvWsman *amt, const char *context_class, gboolean exact, GHashTable *references, GError **error)
 {
 	g_autoptr(GError) local_error = NULL;
 	g_autoptr(GPtrArray) contexts = pv_wsman_enumerate(amt, context_class, &local_error);
@@ -203,8 +203,11 @@ cert_store_read_context(
 		return FALSE;
 	}
 	for (guint i = 0; contexts != NULL && i < contexts->len; i++) {
-		const PvEpr *epr =
-		    pv_instance_get_epr(g_ptr_array_index(contexts, i), "ElementInContext");
+		const PvInstance *context = g_ptr_array_index(contexts, i);
+		const PvEpr *epr = pv_instance_get_epr(context, "ElementInContext");
+		/* CIM_CredentialContext may bring the classes that derive from it, too */
+		if (exact && !g_str_equal(pv_instance_get_class(context), context_class))
+			continue;
 		const char *id = epr == NULL ? NULL : pv_epr_get_selector(epr, "InstanceID");
 		if (id != NULL)
 			g_hash_table_add(references, g_strdup(id));
@@ -218,11 +221,11 @@ pv_cert_store_read_references(PvWsman *amt, const char *context_class, GError **
 	g_autoptr(GHashTable) references =
 	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	if (context_class != NULL)
-		return cert_store_read_context(amt, context_class, references, error)
+		return cert_store_read_context(amt, context_class, TRUE, references, error)
 			   ? g_steal_pointer(&references)
 			   : NULL;
 	for (guint i = 0; cert_store_contexts[i] != NULL; i++)
-		if (!cert_store_read_context(amt, cert_store_contexts[i], references, error))
+		if (!cert_store_read_context(amt, cert_store_contexts[i], FALSE, references, error))
 			return NULL;
 	return g_steal_pointer(&references);
 }

@@ -23,7 +23,7 @@ enum {
 	EAP_PASSWORD_MAX = 32,
 	EAP_DOMAIN_MAX = 128,
 	EAP_PAC_PASSWORD_MAX = 256,
-	EAP_NAME_MAX = 253, /* of a DNS name */
+	EAP_NAME_MAX = 80,
 };
 
 typedef enum {
@@ -182,7 +182,7 @@ eap_check_params(const PvEap *eap, GError **error)
 	gboolean fast = g_str_has_prefix(eap->method->name, "eap-fast-");
 	if (!eap_check_length(eap, "user", EAP_USER_MAX, error) ||
 	    !eap_check_length(eap, "domain", EAP_DOMAIN_MAX, error) ||
-	    !eap_check_length(eap, "roaming-identity", EAP_USER_MAX, error) ||
+	    !eap_check_length(eap, "roaming-identity", EAP_NAME_MAX, error) ||
 	    !eap_check_length(eap, "server-name", EAP_NAME_MAX, error) ||
 	    !eap_check_belongs(eap, "password", proof == EAP_BY_PASSWORD, error) ||
 	    !eap_check_belongs(eap, "shared-key", proof == EAP_BY_KEY, error) ||

@@ -124,7 +124,8 @@ gboolean pv_cert_store_release(PvJob *job, const char *instance, GError **error)
 
 /**
  * pv_cert_store_read_references:
- * @context_class: an association such as "IPS_8021xCredentialContext"; NULL: all that are known
+ * @context_class: an association such as "IPS_8021xCredentialContext", without what derives from it; NULL: all that
+ *   are known
  *
  * Returns: (transfer full): set of the InstanceIDs of the certificates that something in the device refers to; a class
  *   that the firmware does not have refers to none. g_hash_table_unref().

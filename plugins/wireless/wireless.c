@@ -238,26 +238,44 @@ wireless_set_port(PvWsman *amt, const char *state, GError **error)
 	return output != NULL;
 }
 
-/* Whether switching the port off would cut off the session. */
+/* The address that the firmware tells of a port; NULL: none. */
+static const char *
+wireless_get_address(const PvInstance *port)
+{
+	const char *address = port == NULL ? NULL : pv_instance_get(port, "IPAddress");
+	return address == NULL || *address == '\0' || g_str_equal(address, "0.0.0.0") ? NULL
+										      : address;
+}
+
+/* Whether switching the port off would cut off the session. In doubt it would. */
 static gboolean
 wireless_carries_session(PvJob *job, PvWsman *amt, gboolean *carries, GError **error)
 {
 	g_autoptr(GPtrArray) ports = pv_wsman_enumerate(amt, "AMT_EthernetPortSettings", error);
 	const char *address = pv_device_get_address(pv_job_get_device(job));
+	const PvInstance *wired = NULL, *air = NULL;
 	if (ports == NULL)
 		return FALSE;
-	*carries = TRUE;
 	for (guint i = 0; i < ports->len; i++) {
 		const PvInstance *port = g_ptr_array_index(ports, i);
 		const char *id = pv_instance_get(port, "InstanceID");
-		const char *own = pv_instance_get(port, "IPAddress");
-		if (id == NULL || !g_str_has_suffix(id, " 0")) /* 0 is the wired one */
-			continue;
-		*carries = address != NULL && own != NULL && !g_str_equal(own, "0.0.0.0") &&
-				   g_hostname_is_ip_address(address)
-			       ? !g_str_equal(address, own)
-			       : !pv_instance_get_bool(port, "LinkIsUp");
+		if (id != NULL && g_str_has_suffix(id, " 0"))
+			wired = port;
+		else if (id != NULL && g_str_has_suffix(id, " 1"))
+			air = port;
 	}
+	const char *wired_address = wireless_get_address(wired);
+	const char *air_address = wireless_get_address(air);
+	if (air == NULL || !pv_instance_get_bool(air, "LinkIsUp"))
+		*carries = FALSE;
+	else if (wired == NULL || !pv_instance_get_bool(wired, "LinkIsUp"))
+		*carries = TRUE;
+	else if (address == NULL || !g_hostname_is_ip_address(address))
+		*carries = TRUE;
+	else if (air_address != NULL)
+		*carries = g_str_equal(address, air_address);
+	else
+		*carries = wired_address == NULL || !g_str_equal(address, wired_address);
 	return TRUE;
 }
 
