@@ -11,6 +11,19 @@
 
 #define ASK_MAX_BYTES (64u << 10)
 
+gboolean
+pv_ask_check_name(PvCli *cli, const char *name)
+{
+	gsize length = strlen(name);
+	if (length >= 1 && length <= 64 && g_ascii_isalnum(name[0]) &&
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		length)
+		return TRUE;
+	pv_cli_usage(
+	    cli, _("NAME: 1 to 64 letters, digits, dots, hyphens and underscores are needed"));
+	return FALSE;
+}
+
 /* takes the bytes, wipes them and drops one line end, which editors and echo leave behind */
 static PvSecret *
 ask_take(char *data, gsize length, const char *where, GError **error)

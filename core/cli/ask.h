@@ -15,4 +15,7 @@ G_BEGIN_DECLS
  */
 PvSecret *pv_ask_secret(const char *file, const char *prompt, gboolean twice, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* the name of a secret of the site. FALSE after it said what is wrong: return PV_EXIT_USAGE */
+gboolean pv_ask_check_name(PvCli *cli, const char *name);
+
 G_END_DECLS

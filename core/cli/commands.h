@@ -22,6 +22,7 @@ extern const PvCommand pv_command_plugin_list;
 extern const PvCommand pv_command_plugin_show;
 extern const PvCommand pv_command_provision;
 extern const PvCommand pv_command_psk_add;
+extern const PvCommand pv_command_psk_import; /* setup-bin.c */
 extern const PvCommand pv_command_psk_list;
 extern const PvCommand pv_command_psk_remove;
 extern const PvCommand pv_command_remove;
@@ -32,6 +33,8 @@ extern const PvCommand pv_command_secret_remove;
 extern const PvCommand pv_command_secret_set;
 extern const PvCommand pv_command_secret_show;
 extern const PvCommand pv_command_set;
+extern const PvCommand pv_command_setup_bin_create;
+extern const PvCommand pv_command_setup_bin_show;
 extern const PvCommand pv_command_show;
 extern const PvCommand pv_command_site_check;
 extern const PvCommand pv_command_site_init;

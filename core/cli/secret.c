@@ -9,24 +9,11 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
-static gboolean
-secret_check_name(PvCli *cli, const char *name)
-{
-	gsize length = strlen(name);
-	if (length >= 1 && length <= 64 && g_ascii_isalnum(name[0]) &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-		length)
-		return TRUE;
-	pv_cli_usage(
-	    cli, _("NAME: 1 to 64 letters, digits, dots, hyphens and underscores are needed"));
-	return FALSE;
-}
-
 static int
 secret_set_run(PvCli *cli)
 {
 	const char *name = cli->words[0], *file = pv_cli_get(cli, "file");
-	if (!secret_check_name(cli, name))
+	if (!pv_ask_check_name(cli, name))
 		return PV_EXIT_USAGE;
 	int code = PV_EXIT_FAILURE;
 	if (!pv_cli_open_site(cli, 0, &code))
@@ -162,7 +149,7 @@ static int
 secret_remove_run(PvCli *cli)
 {
 	const char *name = cli->words[0];
-	if (!secret_check_name(cli, name))
+	if (!pv_ask_check_name(cli, name))
 		return PV_EXIT_USAGE;
 	int code = PV_EXIT_FAILURE;
 	if (!pv_cli_open_site(cli, 0, &code))

@@ -101,6 +101,53 @@ expect /cli/psk/remove-twice 1 'no PPS of PID' psk remove 0000037M
 expect /cli/verify/never-provisioned 1 'was not set up by this site' verify pc1
 expect /cli/verify/json 1 '"result" : "failed"' verify pc1 --json
 expect /cli/verify/is-audited 0 'verify pc1: 1 devices: 0 ok, 0 differ, 1 cannot be verified' log --audit
+# One touch: a stick for two old computers, whose pairs the store then knows, and one for all new ones
+printf 'N3w!passw0rd\n' >"$work/mebx"
+stick=$work/setup.bin
+expect /cli/setup-bin/psk 0 '2 record(s) of version 1' setup-bin create "$stick" --format 1 --records 2 "new-password=file:$work/mebx"
+grep -q 'whoever finds the stick can read' "$work/err"
+ok /cli/setup-bin/warning $?
+[ "$(stat -c '%a %s' "$stick")" = '600 1536' ]
+ok /cli/setup-bin/mode-and-size $?
+expect /cli/setup-bin/no-overwrite 1 'is there already' setup-bin create "$stick" --format 1 "new-password=file:$work/mebx"
+expect /cli/setup-bin/show 0 'new-password' setup-bin show "$stick"
+! grep -qF 'N3w!passw0rd' "$work/out"
+ok /cli/setup-bin/masked $?
+run setup-bin show "$stick" --reveal --json
+grep -qF 'N3w!passw0rd' "$work/out" && "$provost" log --audit | grep -q 'secret-reveal.*setup.bin'
+ok /cli/setup-bin/revealed-and-audited $?
+pid=$(jq -r '.records[1].entries[] | select(.name == "pid").value' "$work/out")
+pps=$(jq -r '.records[1].entries[] | select(.name == "pps").value' "$work/out")
+expect /cli/setup-bin/pid-is-known 0 "$pid" psk list
+[ "$(wc -l <"$work/out")" -eq 2 ] && ! grep -raqF "$pps" "$work/site"
+ok /cli/setup-bin/pps-is-sealed $?
+run psk remove "$pid"
+expect /cli/psk/import 0 'PPS of 2 PID(s)' psk import "$stick"
+expect /cli/psk/imported 0 "$pid" psk list
+expect /cli/psk/import-noise 1 'its type is none of the four' psk import "$work/noise"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj '/CN=Lab Root' -days 2 \
+	-out "$work/root.pem" 2>/dev/null
+expect /cli/setup-bin/all-in-one 0 'version 4' setup-bin create "$stick" --force --keep --scramble new-password=new:stick \
+	dns-suffix=lab.example.com kvm=on consent=kvm "user-hash=$work/root.pem" redirection=sol+ider
+hash=$(openssl x509 -in "$work/root.pem" -outform DER | sha256sum | cut -d ' ' -f 1)
+expect /cli/setup-bin/hash 0 "sha256:$hash Lab Root" setup-bin show "$stick"
+! grep -qa lab.example.com "$stick"
+ok /cli/setup-bin/scrambled $?
+expect /cli/setup-bin/generated-is-sealed 0 stick secret list
+expect /cli/setup-bin/generated-once 1 'has it already' setup-bin create "$stick" --force new-password=new:stick
+expect /cli/setup-bin/from-the-site 0 'version 2.1' setup-bin create "$stick" --force --format 2.1 new-password=secret:stick
+"$provost" setup-bin create "$stick" --force <"$work/mebx" >"$work/out" 2>"$work/err" && "$provost" setup-bin show "$stick" >"$work/out"
+ok /cli/setup-bin/asked-for $?
+expect /cli/setup-bin/too-old 1 'cannot hold it' setup-bin create "$work/none.bin" --format 2 "new-password=file:$work/mebx" kvm=on
+expect /cli/setup-bin/value 1 'off=0|on=1' setup-bin create "$work/none.bin" "new-password=file:$work/mebx" kvm=maybe
+expect /cli/setup-bin/weak 1 'a digit and a symbol' setup-bin create "$work/none.bin" "new-password=file:$work/otp"
+expect /cli/setup-bin/no-root 1 'no certificate in PEM' setup-bin create "$work/none.bin" "new-password=file:$work/mebx" "user-hash=$work/otp"
+[ ! -e "$work/none.bin" ]
+ok /cli/setup-bin/nothing-is-left-behind $?
+expect /cli/setup-bin/noise 1 "$work/noise: read setup.bin: at byte 0" setup-bin show "$work/noise"
+head -c 1000 "$stick" >"$work/cut"
+expect /cli/setup-bin/cut 1 'record 1 ends after 488 of 512 bytes' setup-bin show "$work/cut"
+
 expect /cli/cancel/unknown 1 'pc9' cancel pc9
 expect /cli/cancel/nothing-to-do 0 'pc1 has no unfinished job' cancel pc1
 expect /cli/reset/unknown 1 'pc9' reset pc9

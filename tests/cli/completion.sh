@@ -34,9 +34,11 @@ offers /cli/completion/options-of-two-words '--reveal' secret show --re
 offers /cli/completion/option-before-command 'plan plugin' --json pl
 offers /cli/completion/value '--format' pipeline graph --f
 offers /cli/completion/choice 'dot svg' pipeline graph --format ''
+offers /cli/completion/format '1 2 2.1 3 4' setup-bin create --format ''
+offers /cli/completion/one-touch 'create show' setup-bin ''
 offers /cli/completion/status 'Not\ Provisioned Not\ Supported' export --status Not
 offers /cli/completion/status-of-all-commands 'Provisioned' provision --status Prov
-offers /cli/completion/help 'secret set show site status' help s
+offers /cli/completion/help 'secret set setup-bin show site status' help s
 offers /cli/completion/broken-site '' --site "$work/none.json" show ''
 
 mkdir "$work/folder with space"

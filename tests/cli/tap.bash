@@ -56,7 +56,7 @@ copy_plugins() {
 
 # the names of all commands, one a line
 list_commands() {
-	"$provost" help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\( [a-z][a-z]*\)\{0,1\}\) .*/\1/p'
+	"$provost" help | sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z-]*\( [a-z][a-z]*\)\{0,1\}\) .*/\1/p'
 }
 
 finish() {

@@ -55,6 +55,19 @@ ok /cli/usage/secret-set/value-is-not-repeated $?
 expect /cli/usage/secret-show/reveal 64 'say --reveal' secret show pc1 admin
 expect /cli/usage/secret-remove/name 64 'NAME: 1 to 64 letters' secret remove ''
 expect /cli/usage/secret-list/two 64 'too many arguments' secret list a b
+expect /cli/usage/psk-add/pid 64 'its last character' psk add 00000000
+expect /cli/usage/psk-remove/pid 64 'too short' psk remove 0
+expect /cli/usage/setup-bin/nothing 64 'too few arguments: FILE' setup-bin create
+expect /cli/usage/setup-bin/format 64 '--format: one of 1, 2, 2.1' setup-bin create x --format 5
+expect /cli/usage/setup-bin/password 64 'a secret never stands on the command line' setup-bin create x new-password=hunter2
+! grep -q hunter2 "$work/err"
+ok /cli/usage/setup-bin/password-is-not-repeated $?
+expect /cli/usage/setup-bin/setting 64 '"teapot" is no setting' setup-bin create x teapot=1
+expect /cli/usage/setup-bin/no-value 64 'NAME=VALUE: "kvm"' setup-bin create x kvm
+expect /cli/usage/setup-bin/pps 64 '--psk makes PID and PPS' setup-bin create x pps=ABC
+expect /cli/usage/setup-bin/records 64 'only with --psk' setup-bin create x --records 2
+expect /cli/usage/setup-bin/keep 64 'each record serves one computer' setup-bin create x --keep --psk
+expect /cli/usage/setup-bin/new-name 64 'NAME: 1 to 64 letters' setup-bin create x 'new-password=new:a b'
 expect /cli/usage/audit-verify/argument 64 'takes no arguments' audit verify x
 expect /cli/usage/help/unknown 64 'unknown command "teapot"' help teapot
 
