@@ -146,6 +146,12 @@ pv_wsman_get_fingerprint(PvWsman *wsman)
 }
 
 gboolean
+pv_wsman_is_mutual(PvWsman *wsman)
+{
+	return pv_http_is_mutual(wsman->http);
+}
+
+gboolean
 pv_wsman_is_verified(PvWsman *wsman)
 {
 	return pv_http_is_verified(wsman->http);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/engine/job-private.h"
 
+#include "core/amt/clientcert.h"
 #include "core/amt/provcert.h"
 #include "core/amt/psk.h"
 
@@ -416,6 +417,19 @@ pv_job_record_security_event(PvJob *job, const char *event, const char *format, 
 	return TRUE;
 }
 
+gboolean
+pv_job_check_client_certificate(
+    PvJob *job, GPtrArray *roots, const char *const *names, gint64 now, GError **error)
+{
+	if (job->site->client != NULL)
+		return pv_client_certificate_check(job->site->client, roots, names, now, error);
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+	    "%s: the site has no \"client-certificate\", and a device with mutual authentication lets "
+	    "nobody in without one",
+	    job->site->file);
+	return FALSE;
+}
+
 /* Set-up or managed: what the job knows before it dials. A device that was committed by us is never again
  * talked to without verification, whatever certificate it shows. */
 static gboolean
@@ -519,6 +533,8 @@ job_new_session(PvJob *job, GError **error)
 	g_autoptr(PvSecret) pps = NULL;
 	if (psk && !job_choose_psk(job, &pid, &pps, error))
 		return NULL;
+	if (operational && job->site->client != NULL)
+		identity = pv_identity_ref(job->site->client);
 	if (!operational && !psk) {
 		identity = job_choose_identity(job, error);
 		if (identity == NULL)

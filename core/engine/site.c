@@ -6,11 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/amt/clientcert.h"
 #include "core/amt/provcert.h"
 
 /* clang-format off */
 static const PvParam certificate_params[] = {
 	{ "file", PV_PARAM_STRING, NULL, "PEM or PKCS#12 with the provisioning certificate and its chain" },
+	{ "key", PV_PARAM_STRING, "null", "PEM file of the private key, where it is not in \"file\"" },
+	{ "password", PV_PARAM_SECRET, "null", "of the PKCS#12 or the key" },
+	{ NULL },
+};
+
+static const PvParam client_params[] = {
+	{ "file", PV_PARAM_STRING, NULL, "PEM or PKCS#12 with the client certificate and its chain" },
 	{ "key", PV_PARAM_STRING, "null", "PEM file of the private key, where it is not in \"file\"" },
 	{ "password", PV_PARAM_SECRET, "null", "of the PKCS#12 or the key" },
 	{ NULL },
@@ -46,6 +54,7 @@ static const PvParam site_params[] = {
 	{ "plugins", PV_PARAM_LIST, NULL, "plugins that are enabled" },
 	{ "key", PV_PARAM_STRING, NULL, "file of the master key, or credential:NAME" },
 	{ "provisioning-certificates", PV_PARAM_OBJECTS, "[]", "what devices in set-up let in", .fields = certificate_params },
+	{ "client-certificate", PV_PARAM_OBJECT, "null", "what managed devices with mutual authentication let in", .fields = client_params },
 	{ "credentials", PV_PARAM_OBJECTS, "[]", "logins to try, in order, when a device's own password is not known", .fields = credential_params },
 	{ "groups", PV_PARAM_OBJECTS, "[]", "groups of devices", .fields = group_params },
 	{ "pipelines", PV_PARAM_OBJECTS, NULL, "pipelines", .fields = pipeline_file_params },
@@ -428,30 +437,40 @@ site_bind_secrets(PvSite *site)
 	}
 }
 
+static PvIdentity *
+site_load_identity(PvSite *site, const PvValues *entry, GError **error)
+{
+	g_autofree char *file = site_resolve(site, pv_values_get_string(entry, "file"));
+	g_autofree char *key = pv_values_has(entry, "key")
+				   ? site_resolve(site, pv_values_get_string(entry, "key"))
+				   : NULL;
+	g_autoptr(PvSecret) password = NULL;
+	if (pv_values_has(entry, "password")) {
+		password = pv_values_dup_secret(entry, "password", error);
+		if (password == NULL)
+			return NULL;
+	}
+	PvIdentity *identity = pv_identity_load(file, key, password, error);
+	if (identity == NULL)
+		g_prefix_error(error, "%s: ", pv_values_get_where(entry, "file"));
+	return identity;
+}
+
 static gboolean
 site_load_identities(PvSite *site, GError **error)
 {
 	for (guint i = 0; i < pv_values_get_count(site->values, "provisioning-certificates"); i++) {
-		const PvValues *entry =
-		    pv_values_get_object(site->values, "provisioning-certificates", i);
-		g_autofree char *file = site_resolve(site, pv_values_get_string(entry, "file"));
-		g_autofree char *key = pv_values_has(entry, "key")
-					   ? site_resolve(site, pv_values_get_string(entry, "key"))
-					   : NULL;
-		g_autoptr(PvSecret) password = NULL;
-		if (pv_values_has(entry, "password")) {
-			password = pv_values_dup_secret(entry, "password", error);
-			if (password == NULL)
-				return FALSE;
-		}
-		PvIdentity *identity = pv_identity_load(file, key, password, error);
-		if (identity == NULL) {
-			g_prefix_error(error, "%s: ", pv_values_get_where(entry, "file"));
+		PvIdentity *identity = site_load_identity(
+		    site, pv_values_get_object(site->values, "provisioning-certificates", i), error);
+		if (identity == NULL)
 			return FALSE;
-		}
 		g_ptr_array_add(site->identities, identity);
 	}
-	return TRUE;
+	if (!pv_values_has(site->values, "client-certificate"))
+		return TRUE;
+	site->client =
+	    site_load_identity(site, pv_values_get_object(site->values, "client-certificate", 0), error);
+	return site->client != NULL;
 }
 
 static gboolean
@@ -553,6 +572,7 @@ pv_site_free(PvSite *site)
 	pv_db_unref(site->db);
 	pv_trust_unref(site->trust);
 	g_ptr_array_unref(site->identities);
+	pv_identity_unref(site->client);
 	g_ptr_array_unref(site->candidates);
 	g_hash_table_unref(site->pipelines);
 	g_hash_table_unref(site->groups);
@@ -612,12 +632,29 @@ site_check_identities(PvSite *site, GPtrArray *found)
 			"no provisioning certificate: devices in set-up cannot be provisioned"));
 }
 
+static void
+site_check_client(PvSite *site, GPtrArray *found)
+{
+	g_autoptr(GError) error = NULL;
+	if (site->client == NULL)
+		return;
+	gint days = pv_identity_get_days_left(site->client, 0);
+	if (!pv_client_certificate_check(site->client, NULL, NULL, 0, &error))
+		g_ptr_array_add(found, g_strdup(error->message));
+	else if (days <= 30)
+		g_ptr_array_add(found,
+		    g_strdup_printf("client certificate %s expires in %d days, and then no device with "
+				    "mutual authentication lets us in: renew it",
+			pv_identity_get_path(site->client), days));
+}
+
 GPtrArray *
 pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable)
 {
 	GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GError) error = NULL;
 	site_check_identities(site, found);
+	site_check_client(site, found);
 	for (guint i = 0; i < site->candidates->len; i++) {
 		const PvCandidate *candidate = site->candidates->pdata[i];
 		g_autoptr(GError) caught = NULL;

@@ -37,6 +37,7 @@ typedef struct {
 	gpointer ca_handle;
 	PvTrust *trust; /* the CA's chain; NULL: no CA */
 	GPtrArray *identities; /* of PvIdentity: provisioning certificates */
+	PvIdentity *client; /* what managed devices get that ask for a certificate; NULL: none */
 	GPtrArray *candidates; /* of PvCandidate */
 	GHashTable *variables; /* char* -> char*: "variables" of the site, site.X in conditions */
 	GHashTable *groups; /* char* -> PvGroup */

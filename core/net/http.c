@@ -30,6 +30,7 @@ struct PvHttp {
 	char *fingerprint;
 	gboolean verified;
 	gint64 not_after_sec; /* of the certificate that fingerprint is of */
+	gboolean asked; /* for our certificate */
 	char *met; /* fingerprint of the certificate that was accepted last; NULL: none */
 
 	/* of the request in flight */
@@ -183,6 +184,15 @@ http_set_identity(SSL_CTX *context, PvIdentity *identity)
 	return TRUE;
 }
 
+/* Comes only when the peer asks for a certificate; which one it gets was settled before. */
+static int
+http_note_request(SSL *ssl, void *data)
+{
+	PvHttp *http = data;
+	http->asked = TRUE;
+	return 1;
+}
+
 /* RFC 4279. The key's bytes are the PPS as it is written, 32 ASCII characters: "The PID and PPS are made up of ASCII
  * codes" (Intel AMT SDK, "PID-PPS Checksum"). */
 static unsigned int
@@ -240,6 +250,7 @@ http_prepare_tls(CURL *easy, void *tls, void *data)
 	SSL_CTX_set_info_callback(context, http_note_alert);
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(context, http_verify_peer, http);
+	SSL_CTX_set_cert_cb(context, http_note_request, http);
 	http_set_policy(http, context);
 	if (http->options.psk != NULL && !http_set_psk(http, context)) {
 		ERR_clear_error();
@@ -371,6 +382,7 @@ pv_http_close(PvHttp *http)
 	g_clear_pointer(&http->met, g_free);
 	http->verified = FALSE;
 	http->not_after_sec = 0;
+	http->asked = FALSE;
 }
 
 void
@@ -475,6 +487,14 @@ http_is_key_alert(int alert)
 	       alert == SSL_AD_DECRYPT_ERROR || alert == SSL_AD_UNKNOWN_PSK_IDENTITY;
 }
 
+/* before TLS 1.3 there is no alert of its own for a certificate that is missing (RFC 5246, 7.4.6) */
+static gboolean
+http_wants_certificate(const PvHttp *http)
+{
+	return http->asked && http->options.identity == NULL &&
+	       http->alert == SSL_AD_HANDSHAKE_FAILURE;
+}
+
 static HttpFailure
 http_explain_alert(const PvHttp *http)
 {
@@ -487,7 +507,7 @@ http_explain_alert(const PvHttp *http)
 		    g_strdup_printf("the device refused the pre-shared key of PID %s: %s: it has "
 				    "another PID, or its PPS is not the one that is stored",
 			http->options.psk_identity, name);
-	} else if (http_is_certificate_alert(http->alert)) {
+	} else if (http_is_certificate_alert(http->alert) || http_wants_certificate(http)) {
 		failure.code = PV_ERROR_AUTH;
 		failure.text =
 		    g_strdup_printf(http->options.identity != NULL
@@ -830,4 +850,10 @@ gint64
 pv_http_get_not_after(PvHttp *http)
 {
 	return http->not_after_sec;
+}
+
+gboolean
+pv_http_is_mutual(PvHttp *http)
+{
+	return http->asked;
 }

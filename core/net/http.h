@@ -70,5 +70,6 @@ void pv_http_close(PvHttp *http);
 const char *pv_http_get_fingerprint(PvHttp *http);
 gboolean pv_http_is_verified(PvHttp *http);
 gint64 pv_http_get_not_after(PvHttp *http); /* seconds since 1970 until which that certificate is good; 0: none seen */
+gboolean pv_http_is_mutual(PvHttp *http); /* the peer asked for our certificate */
 
 G_END_DECLS

@@ -202,6 +202,19 @@ GBytes *pv_job_request_certificate(PvJob *job, const PvCertRequest *request, GBy
 gboolean pv_job_verify_certificate(PvJob *job, const PvCertRequest *request, GBytes *certificate_der, guint days_left, char **reason, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
+ * pv_job_check_client_certificate:
+ * @roots: of GBytes, DER: the trusted roots that the device has, or will have
+ * @names: its TrustedCN; ends with NULL; empty: any name will do
+ * @now: seconds since 1970, by the device's clock; 0: by ours
+ *
+ * Whether the site's client certificate would be let in by a device with mutual authentication, as far as can be known:
+ * key purpose, dates, chain to one of the roots, common name. For a stage that switches it on.
+ *
+ * Returns: TRUE, or FALSE with PV_ERROR_CONFIG that says what is wrong.
+ */
+gboolean pv_job_check_client_certificate(PvJob *job, GPtrArray *roots, const char *const *names, gint64 now, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
  * pv_job_record_security_event:
  * @event: a stable word, such as "otp-mismatch"
  *

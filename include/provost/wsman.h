@@ -99,6 +99,8 @@ gboolean pv_wsman_connect(PvWsman *wsman, GError **error) G_GNUC_WARN_UNUSED_RES
 const char *pv_wsman_get_fingerprint(PvWsman *wsman);
 /* Whether that certificate was verified by the site's CA and the device's name, and not merely pinned. */
 gboolean pv_wsman_is_verified(PvWsman *wsman);
+/* Whether the device asked for our certificate, as in set-up or with mutual authentication. */
+gboolean pv_wsman_is_mutual(PvWsman *wsman);
 /* After an answer: the version in AMT's Server header, such as "16.1.25"; NULL: there was none. Lent. */
 const char *pv_wsman_get_version(PvWsman *wsman);
 /* After a login: the Digest realm, and the user name that was accepted; NULL: the device asked for none. Lent. */

@@ -10,12 +10,18 @@
  * sent only after its marks, key, chain and dates were found good, and its root too where a hello
  * has told the device's root hashes. */
 static void
-tls_explain_refusal(PvJob *job, GError **error)
+tls_explain_refusal(PvJob *job, PvWsman *amt, GError **error)
 {
 	const char *state = pv_job_get_fact(job, "amt.state");
-	if (!g_error_matches(*error, PV_ERROR, PV_ERROR_AUTH) ||
-	    g_strcmp0(state, "operational") == 0)
+	if (!g_error_matches(*error, PV_ERROR, PV_ERROR_AUTH))
 		return;
+	if (g_strcmp0(state, "operational") == 0) {
+		if (pv_wsman_is_mutual(amt))
+			g_prefix_error(error,
+			    "mutual authentication is on (stage trusted-roots), and the site's "
+			    "\"client-certificate\" must fit it: ");
+		return;
+	}
 	const char *root = pv_job_get_fact(job, "hello.hashes") == NULL
 			       ? ", or the hash of its root is not in the device's list"
 			       : "";
@@ -93,7 +99,7 @@ tls_plan(PvJob *job, PvPlan *plan, GError **error)
 	g_autoptr(GError) local = NULL;
 	if (!pv_wsman_connect(amt, &local)) {
 		if (!psk)
-			tls_explain_refusal(job, &local);
+			tls_explain_refusal(job, amt, &local);
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
 	}

@@ -95,7 +95,9 @@ web_certificate_plan(PvJob *job, PvPlan *plan, GError **error)
 	if (settings == NULL)
 		return FALSE;
 	pv_plan_property(plan, settings, "Enabled", "true");
-	pv_plan_property(plan, settings, "MutualAuthentication", "false");
+	/* the stage trusted-roots switches it, once it has proved that we are let in */
+	if (g_strcmp0(pv_job_get_fact(job, "tls.mutual"), "true") != 0)
+		pv_plan_property(plan, settings, "MutualAuthentication", "false");
 	/* where NonSecureConnectionsSupported exists (CSME 16.1) the firmware decides about the plain ports itself
 	 * and refuses to be told */
 	if (pv_instance_get(settings, "NonSecureConnectionsSupported") == NULL)

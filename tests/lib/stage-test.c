@@ -96,6 +96,14 @@ pv_wsman_is_verified(PvWsman *wsman)
 	       json_object_get_boolean_member_with_default(session, "verified", FALSE);
 }
 
+gboolean
+pv_wsman_is_mutual(PvWsman *wsman)
+{
+	JsonObject *session = stage_test_peek_object(stage_test_now.round, "session");
+	return session != NULL &&
+	       json_object_get_boolean_member_with_default(session, "mutual", FALSE);
+}
+
 const char *
 pv_wsman_get_fingerprint(PvWsman *wsman)
 {

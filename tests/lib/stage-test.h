@@ -24,7 +24,7 @@ G_BEGIN_DECLS
  * A round is a new job on the same store, with the facts of the round before it and, where that was interrupted, the
  * changes it recorded:
  *
- *   "session": { "verified": true, "fingerprint": "…", "realm": "…", "user": "…", "version": "…" }
+ *   "session": { "verified": true, "mutual": false, "fingerprint": "…", "realm": "…", "user": "…", "version": "…" }
  *              what the session says of a connection, which here has neither TLS nor login;
  *              "connect": "ok" or a reason why the device cannot be reached, without dialling
  *   "host":    { "synchronised": false, "time": 86400 }   what the stage is told of this host's clock
