@@ -293,6 +293,8 @@ access_run_remove(PvSimCall *call)
 	if (access_is_system(entry))
 		return PV_SIM_STATUS_NOT_PERMITTED;
 	g_ptr_array_remove(call->device->acl, entry);
+	for (guint i = 0; call->device->switches->acl_renumber && i < call->device->acl->len; i++)
+		((PvSimAclEntry *)call->device->acl->pdata[i])->handle = i + 1;
 	return PV_SIM_STATUS_SUCCESS;
 }
 

@@ -50,6 +50,7 @@ static const SwitchRow switch_rows[] = {
 	{ "acl-max-digest", SWITCH_UINT, AT(acl_max_digest), "7", NULL, "V", "digest users that the ACL holds" },
 	{ "acl-max-kerberos", SWITCH_UINT, AT(acl_max_kerberos), "32", NULL, "V", "directory entries that the ACL holds" },
 	{ "acl-page", SWITCH_UINT, AT(acl_page), "50", NULL, "I", "handles that one EnumerateUserAclEntries returns" },
+	{ "acl-renumber", SWITCH_BOOL, AT(acl_renumber), "false", NULL, "I", "whether handles move down when an entry below them is removed" },
 	{ "kerberos-domains", SWITCH_UINT, AT(kerberos_domains), "4", NULL, "?", "different domains among the directory entries" },
 	{ "kerberos-needs-spn", SWITCH_BOOL, AT(kerberos_needs_spn), "false", NULL, "I", "whether KrbEnabled needs ServicePrincipalName, each with its protocol (before AMT 6)" },
 	{ "kerberos-salt-readable", SWITCH_BOOL, AT(kerberos_salt_readable), "false", NULL, "?", "whether Get of the Kerberos settings returns Salt and IterationCount" },

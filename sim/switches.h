@@ -62,6 +62,7 @@ typedef struct {
 	guint acl_max_digest;
 	guint acl_max_kerberos;
 	guint acl_page;
+	guint acl_renumber;
 	guint kerberos_domains;
 	guint kerberos_salt_readable;
 	guint nonsecure_supported;

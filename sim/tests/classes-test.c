@@ -804,6 +804,26 @@ classes_test_wireless_side(void)
 	test_sim_stop(sim);
 }
 
+static void
+classes_test_acl_renumber(void)
+{
+	static const char *const arguments[] = { "--state", "post", "--set", "acl-renumber=true",
+		NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = classes_test_client(sim);
+	classes_test_set(sim, "acl-user=mallory");
+	classes_test_set(sim, "acl-user=trent");
+	g_assert_cmpuint(test_invoke(client, "AMT_AuthorizationService", "RemoveUserAclEntry",
+			     "<r:Handle>3</r:Handle>", NULL),
+	    ==, 0);
+	g_autofree char *entry = NULL;
+	g_assert_cmpuint(test_invoke(client, "AMT_AuthorizationService", "GetUserAclEntryEx",
+			     "<r:Handle>3</r:Handle>", &entry),
+	    ==, 0);
+	g_assert_nonnull(strstr(entry, "<g:DigestUsername>trent</g:DigestUsername>"));
+	test_sim_stop(sim);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -812,6 +832,7 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/classes/features-absent", classes_test_features_absent);
 	g_test_add_func("/sim/classes/features-old", classes_test_features_old);
 	g_test_add_func("/sim/classes/environment", classes_test_environment);
+	g_test_add_func("/sim/classes/acl-renumber", classes_test_acl_renumber);
 	g_test_add_func("/sim/classes/8021x-amt", classes_test_8021x_amt);
 	g_test_add_func("/sim/classes/8021x-ips", classes_test_8021x_ips);
 	g_test_add_func("/sim/classes/8021x-generations", classes_test_8021x_generations);
