@@ -33,9 +33,15 @@ network_identity_check_name(
     const char *what, const char *name, gsize limit, const char *allowed, GError **error)
 {
 	gsize length = strlen(name);
-	if (length == 0 || length > limit) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "check %s \"%s\": %s", what, name,
-		    length == 0 ? "it is empty" : "it is longer than the firmware keeps");
+	if (length == 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "check %s: it is empty", what);
+		return FALSE;
+	}
+	if (length > limit) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "check %s \"%s\": it has %" G_GSIZE_FORMAT
+		    " characters, and firmware keeps %" G_GSIZE_FORMAT,
+		    what, name, length, limit);
 		return FALSE;
 	}
 	for (const char *c = name; *c != '\0'; c++) {
@@ -112,12 +118,12 @@ static const PvParam network_identity_params[] = {
 
 static const PvStage network_identity_stages[] = {
 	{
-		.type = "network-identity",
-		.summary = "writes host name and domain into the firmware",
-		.params = network_identity_params,
-		.needs = (const char *const[]){ "tls.fingerprint", NULL },
-		.plan = network_identity_plan,
-		.apply = network_identity_apply,
+	    .type = "network-identity",
+	    .summary = "writes host name and domain into the firmware",
+	    .params = network_identity_params,
+	    .needs = (const char *const[]) { "tls.fingerprint", NULL },
+	    .plan = network_identity_plan,
+	    .apply = network_identity_apply,
 	},
 	{ NULL },
 };
