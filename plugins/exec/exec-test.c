@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "program.h"
+#include "exec-program.h"
 
 #include <glib/gstdio.h>
 #include <provost/error.h>

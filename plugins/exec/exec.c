@@ -5,8 +5,8 @@
 #include <provost/plugin.h>
 #include <string.h>
 
-#include "program.h"
-#include "reply.h"
+#include "exec-program.h"
+#include "exec-reply.h"
 
 #define EXEC_PROTOCOL 1
 /* in front of the program's facts: it cannot replace one that the engine or another stage relies on */

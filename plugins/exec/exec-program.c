@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE /* memfd_create */
-#include "program.h"
+#include "exec-program.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -92,6 +93,8 @@ exec_set_up_child(gpointer data)
 	sigset_t empty;
 	sigemptyset(&empty);
 	(void)sigprocmask(SIG_SETMASK, &empty, NULL);
+	/* should the service be killed: its successor begins the stage again, and two at once would be one too many */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setsid(); /* a group of its own, which can be ended as a whole; no terminal */
 	(void)setrlimit(RLIMIT_CORE, &none); /* what it was given must not end up in a core file */
 	(void)dup2(*input, STDIN_FILENO);

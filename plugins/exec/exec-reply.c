@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "reply.h"
+#include "exec-reply.h"
 
 #include <json-glib/json-glib.h>
 #include <provost/error.h>
@@ -37,10 +37,20 @@ exec_holds_secret(const char *text, GPtrArray *secrets)
 	return FALSE;
 }
 
+/* For texts that people read in one line. */
+static void
+exec_reply_flatten(char *text)
+{
+	for (char *c = text; *c != '\0'; c++)
+		if (g_ascii_iscntrl(*c))
+			*c = ' ';
+}
+
 static gboolean
 exec_reply_fail(GError **error, const char *path, const char *fault)
 {
 	g_autofree char *valid = g_utf8_make_valid(path, -1); /* names in it were cut short */
+	exec_reply_flatten(valid);
 	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "read its answer: %s %s", valid, fault);
 	return FALSE;
 }
@@ -77,10 +87,22 @@ exec_reply_take_string(
 	const char *value = json_node_get_string(node);
 	if (strlen(value) > EXEC_TEXT_BYTES)
 		return exec_reply_fail(error, path, "is longer than 4096 bytes");
+	if (!g_utf8_validate(value, -1, NULL)) /* as half a surrogate pair comes out */
+		return exec_reply_fail(error, path, "is no UTF-8");
 	if (exec_holds_secret(value, secrets))
 		return exec_reply_fail(error, path, "holds a secret that it was given");
 	g_free(*text);
 	*text = g_strdup(value);
+	return TRUE;
+}
+
+static gboolean
+exec_reply_take_line(
+    JsonNode *node, const char *path, GPtrArray *secrets, char **line, GError **error)
+{
+	if (!exec_reply_take_string(node, path, secrets, line, error))
+		return FALSE;
+	exec_reply_flatten(*line);
 	return TRUE;
 }
 
@@ -189,9 +211,9 @@ exec_reply_take_member(
 	if (strcmp(member, "facts") == 0)
 		return exec_reply_take_facts(reply, node, secrets, error);
 	if (strcmp(member, "skip") == 0)
-		return exec_reply_take_string(node, "$.skip", secrets, &reply->skip, error);
+		return exec_reply_take_line(node, "$.skip", secrets, &reply->skip, error);
 	if (strcmp(member, "text") == 0)
-		return exec_reply_take_string(node, "$.text", secrets, &reply->text, error);
+		return exec_reply_take_line(node, "$.text", secrets, &reply->text, error);
 	if (strcmp(member, "wait") == 0)
 		return exec_reply_take_wait(reply, node, error);
 	g_autofree char *path = g_strdup_printf("$.%.64s", member);
