@@ -8,6 +8,7 @@
 cat >"$work/fleet.json" <<-END
 	{ "devices": [
 	  { "name": "modern" },
+	  { "name": "ancient", "personality": "3.2" },
 	  { "name": "old", "personality": "6.2" },
 	  { "name": "standard", "personality": "11.8", "set": { "sku": "standard" } },
 	  { "name": "fixed", "set": { "optin-modifiable": "false", "web-ui": "refused" } } ] }
@@ -29,7 +30,7 @@ pipeline() {
 writes() { simulator dump "$1" | jq .counters.writes; }
 
 # All is off, and is to be on.
-for device in modern old standard fixed; do
+for device in modern ancient old standard fixed; do
 	simulator set "$device" AMT_RedirectionService.EnabledState=32768 AMT_WebUIService.EnabledState=3 \
 		AMT_GeneralSettings.PingResponseEnabled=false AMT_GeneralSettings.RmcpPingResponseEnabled=false
 done
@@ -39,8 +40,8 @@ pipeline '{ "stage": "features", "web-ui": true, "sol": true, "ide-redirection":
 	"rmcp-ping": true, "user-consent": "none", "unavailable": "skip" }' \
 	'{ "stage": "environment", "domains": ["example.com", "home.example"] }'
 run provision --all
-ok /e2e/features/provisioned said 0 '4 of 4 Provisioned'
-for device in modern old standard; do
+ok /e2e/features/provisioned said 0 '5 of 5 Provisioned'
+for device in modern ancient old standard; do
 	look "$device"
 	ok "/requirements/S12-11.5/web-interface-on/$device" holds "$device" '.features."web-ui" == "2"'
 	ok "/requirements/S12-11.6/redirection-on/$device" \
@@ -52,6 +53,8 @@ done
 ok /e2e/features/kvm-on holds modern '.features | .kvm == "6" and ."opt-in-required" == "0"'
 ok /e2e/features/kvm-on-without-consent-class holds old '.features | .kvm == "6" and ."opt-in-required" == null'
 ok /e2e/features/standard-manageability-has-no-kvm holds standard '.features.kvm == null'
+ok /e2e/features/ancient-has-neither holds ancient '.features | .kvm == null and ."opt-in-required" == null'
+ok /e2e/features/only-kvm-was-asked-for same 'the fact' "$(stored ancient '.facts["features.unavailable"]')" kvm
 ok /e2e/features/lack-is-known same 'the fact' "$(stored standard '.facts["features.unavailable"]')" kvm
 look fixed
 ok /e2e/features/fixed-consent-stays holds fixed '.features | ."opt-in-required" == "4294967295" and .kvm == "6"'
@@ -59,10 +62,10 @@ ok /e2e/features/refused-web-ui-stays holds fixed '.features."web-ui" == "3"'
 ok /e2e/features/both-are-known same 'the fact' "$(stored fixed '.facts["features.unavailable"]')" 'user-consent web-ui'
 
 # Once more, and nothing is written.
-for device in modern old standard fixed; do writes "$device"; done >"$work/before"
+for device in modern ancient old standard fixed; do writes "$device"; done >"$work/before"
 run provision --all
-ok /e2e/features/again said 0 '4 of 4 Provisioned'
-for device in modern old standard fixed; do writes "$device"; done >"$work/after"
+ok /e2e/features/again said 0 '5 of 5 Provisioned'
+for device in modern ancient old standard fixed; do writes "$device"; done >"$work/after"
 ok /e2e/features/again-without-a-write cmp "$work/before" "$work/after"
 
 # One changes: the plan names it, and the others are left alone.
