@@ -798,6 +798,31 @@ password_test_unique(void)
 	g_assert_error(error, PV_ERROR, PV_ERROR_CONFIG);
 }
 
+/* What a stage must not forget is in the store before its result is; a dry run leaves nothing there. */
+static void
+engine_test_save_facts(Fixture *fixture, gconstpointer unused)
+{
+	const PvDeviceRow row = { .uuid = (char *)TEST_UUID,
+		.name = (char *)"pc-1",
+		.status = (char *)"Unknown" };
+	for (gboolean dry_run = TRUE; dry_run >= FALSE; dry_run--) {
+		g_autoptr(GError) error = NULL;
+		GHashTable *facts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+		PvJob *job = pv_job_new(&fixture->site, &row, facts, NULL);
+		pv_job_set_dry_run(job, dry_run);
+		pv_job_set_fact(job, "key.claimed", "1");
+		g_assert_true(pv_job_save_facts(job, &error));
+		g_assert_no_error(error);
+		g_autoptr(GArray) left = pv_job_take_fact_writes(job);
+		g_assert_cmpuint(left->len, ==, dry_run ? 1 : 0);
+		pv_job_free(job);
+		g_autoptr(GHashTable) saved = pv_db_get_facts(fixture->site.db, TEST_UUID, &error);
+		g_assert_no_error(error);
+		g_assert_cmpstr(
+		    g_hash_table_lookup(saved, "key.claimed"), ==, dry_run ? NULL : "1");
+	}
+}
+
 /* failures are what is tested here; they are read from the store */
 static GLogWriterOutput
 test_quiet(GLogLevelFlags level, const GLogField *fields, gsize count, gpointer data)
@@ -841,6 +866,7 @@ main(int argc, char **argv)
 	ADD("/engine/one-job-a-device", engine_test_one_job_a_device);
 	ADD("/engine/enqueue-with", engine_test_enqueue_with);
 	ADD("/engine/dry-run", engine_test_dry_run);
+	ADD("/engine/save-facts", engine_test_save_facts);
 	ADD("/engine/login/pending-first", login_test_order);
 	ADD("/requirements/S12-09.1/stops-before-the-lock", login_test_stops_before_lock);
 	ADD("/engine/login/single-counts", login_test_single_counts);

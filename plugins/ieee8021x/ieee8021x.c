@@ -204,9 +204,11 @@ ieee8021x_switch_on(
 	pv_instance_set(
 	    settings, class->in_s0, pv_job_get_bool(job, "active-in-s0") ? "true" : "false");
 	pv_instance_set(settings, "PxeTimeout", timeout);
-	return ieee8021x_put(job, amt, eap, settings, error) &&
-	       ieee8021x_set_certificates(amt, class, eap, error) &&
-	       pv_eap_confirm(eap, job, error);
+	if (!ieee8021x_put(job, amt, eap, settings, error) ||
+	    !ieee8021x_set_certificates(amt, class, eap, error) || !pv_eap_confirm(eap, job, error))
+		return FALSE;
+	pv_job_progress(job, "wired 802.1X profile written");
+	return TRUE;
 }
 
 /* No identity and no secret stays behind. */
@@ -251,8 +253,7 @@ static const PvParam ieee8021x_params[] = {
 	{ NULL },
 };
 
-static const char *const ieee8021x_provides[] = { "ieee8021x.state", "ieee8021x.instance",
-	"ieee8021x.sha256", NULL };
+static const char *const ieee8021x_provides[] = { "ieee8021x.state", NULL };
 
 static const PvStage ieee8021x_stages[] = {
 	{

@@ -397,6 +397,8 @@ wireless_write(PvJob *job, PvWsman *amt, Wireless *wireless, const WirelessProfi
 	}
 	if (present != NULL)
 		present->priority = priority != 0 ? priority : declared->priority;
+	if (priority == 0) /* else it is written once more */
+		pv_job_progress(job, "wireless profile %s written", declared->name);
 	return TRUE;
 }
 
