@@ -250,6 +250,81 @@ pv_sim_command_check_password(int argc, char **argv)
 	return json_node_get_boolean(result) ? PV_SIM_EXIT_OK : PV_SIM_EXIT_FAILED;
 }
 
+/* The script that FILE, "clear" or "show" stands for. FALSE: told what is wrong. */
+static gboolean
+command_read_script(const char *word, char **script)
+{
+	g_autoptr(GError) error = NULL;
+	if (strcmp(word, "show") == 0)
+		return TRUE;
+	if (strcmp(word, "clear") == 0) {
+		*script = g_strdup("[]");
+		return TRUE;
+	}
+	gboolean from_input = strcmp(word, "-") == 0;
+	if (g_file_get_contents(from_input ? "/dev/stdin" : word, script, NULL, &error)) {
+		if (g_utf8_validate(*script, -1, NULL))
+			return TRUE;
+		g_set_error(&error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s is not UTF-8", word);
+	}
+	g_printerr("provost-sim fault: %s\n", error->message);
+	return FALSE;
+}
+
+int
+pv_sim_command_fault(int argc, char **argv)
+{
+	g_autofree char *control = NULL;
+	gboolean json = FALSE;
+	const GOptionEntry entries[] = {
+		COMMAND_CONTROL(control),
+		{ "json", 'j', 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL },
+		{ NULL },
+	};
+	g_autofree char *actions = pv_sim_fault_describe();
+	g_autofree char *summary = g_strdup_printf(
+	    "Gives a device the fault script in FILE (-: standard input) instead of the one it "
+	    "has; 'clear' takes it\n"
+	    "away, 'show' leaves it. Prints each rule, how many requests did fit, and how often it "
+	    "was applied.\n"
+	    "DEVICE '*' is all devices. The file is an array of rules:\n\n"
+	    "  [ { \"call\": \"AMT_GeneralSettings.Put\", \"at\": 2, \"do\": \"close-after\" },\n"
+	    "    { \"call\": \"*\", \"at\": \"every\", \"do\": \"slow\", \"msec\": 800 } ]\n\n"
+	    "call: Class.Method, Class.Get and so on, or * for any request; at: a number from 1, "
+	    "[FIRST, LAST],\n"
+	    "\"every\", or \"start\" without a call; for '*' and --faults also device: its name. "
+	    "do, with parameters:\n\n%s",
+	    actions);
+	if (!pv_sim_command_parse(&argc, &argv, entries, "DEVICE FILE|clear|show", summary, 2, 2))
+		return PV_SIM_EXIT_USAGE;
+	g_autofree char *script = NULL;
+	if (!command_read_script(argv[2], &script))
+		return PV_SIM_EXIT_USAGE;
+	g_autoptr(JsonObject) request = command_request("fault", argv[1]);
+	if (script != NULL) {
+		json_object_set_string_member(request, "script", script);
+		json_object_set_string_member(request, "file", argv[2]);
+	}
+	g_autoptr(JsonNode) result = command_call(control, request);
+	if (result == NULL)
+		return PV_SIM_EXIT_FAILED;
+	if (json) {
+		g_autofree char *text = json_to_string(result, TRUE);
+		g_print("%s\n", text);
+		return PV_SIM_EXIT_OK;
+	}
+	JsonArray *rules = json_node_get_array(result);
+	for (guint i = 0; i < json_array_get_length(rules); i++) {
+		JsonObject *rule = json_array_get_object_element(rules, i);
+		g_print("%s %s seen=%" G_GINT64_FORMAT " fired=%" G_GINT64_FORMAT "\n",
+		    json_object_get_string_member(rule, "device"),
+		    json_object_get_string_member(rule, "rule"),
+		    json_object_get_int_member(rule, "seen"),
+		    json_object_get_int_member(rule, "fired"));
+	}
+	return PV_SIM_EXIT_OK;
+}
+
 int
 pv_sim_command_hello(int argc, char **argv)
 {

@@ -3,6 +3,7 @@
 
 #include "sim/classes.h"
 #include "sim/dump.h"
+#include "sim/fault-run.h"
 #include "sim/network.h"
 
 #include <gio/gio.h>
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 
 #define CONTROL_THREADS 8
-#define CONTROL_LINE_MAX (64 * 1024)
+#define CONTROL_LINE_MAX (1024 * 1024)
 #define CONTROL_TIMEOUT_SEC 60
 #define CONTROL_SID_MIN 12 /* one sub-authority */
 
@@ -241,6 +242,7 @@ control_run_set(PvSimDevice *device, gpointer data)
 		if (!pv_sim_switches_set(
 			device->switches, assignment + strlen("switch:"), &call->error))
 			g_prefix_error(&call->error, "set: ");
+		pv_sim_faults_start(device);
 	} else if (strcmp(name, "otp") == 0) {
 		g_free(device->otp_set);
 		device->otp_set = *value != '\0' ? g_strdup(value) : NULL;
@@ -335,6 +337,61 @@ control_hello(PvSimControl *control, PvSimDevice *device, ControlCall *call)
 		control_fail(call, "the packet could not be sent");
 }
 
+/* A fault script for one device or for all, "*" */
+typedef struct {
+	const GPtrArray *rules; /* NULL: those that there are stay */
+	JsonArray *list; /* what they did so far */
+} ControlFaults;
+
+static gboolean
+control_run_faults(PvSimDevice *device, gpointer data)
+{
+	const ControlFaults *faults = data;
+	GPtrArray *own = device->switches->faults;
+	if (faults->rules != NULL) {
+		g_ptr_array_set_size(own, 0);
+		pv_sim_faults_add(own, faults->rules, device->name);
+		pv_sim_faults_start(device);
+	}
+	for (guint i = 0; i < own->len; i++) {
+		const PvSimFault *fault = own->pdata[i];
+		JsonObject *row = json_object_new();
+		json_object_set_string_member(row, "device", device->name);
+		json_object_set_string_member(row, "rule", fault->text);
+		json_object_set_int_member(row, "seen", fault->seen);
+		json_object_set_int_member(row, "fired", fault->fired);
+		json_array_add_object_element(faults->list, row);
+	}
+	return FALSE;
+}
+
+static void
+control_fault(PvSimControl *control, PvSimDevice *device, ControlCall *call)
+{
+	const PvSimFaultSource source = {
+		.file = control_string(call, "file"),
+		.text = control_string(call, "script"),
+		.devices = device == NULL,
+	};
+	g_autoptr(GPtrArray) rules = pv_sim_faults_new();
+	g_autoptr(JsonArray) list = json_array_new();
+	if (source.text != NULL && source.file == NULL) {
+		control_fail(call, "a script needs the name of its file");
+		return;
+	}
+	if (source.text != NULL &&
+	    (!pv_sim_faults_read_text(rules, &source, &call->error) ||
+		!pv_sim_fleet_check_faults(control->fleet, rules, source.file, &call->error)))
+		return;
+	ControlFaults faults = { source.text != NULL ? rules : NULL, list };
+	for (guint i = 0; i < control->fleet->devices->len; i++) {
+		PvSimDevice *other = control->fleet->devices->pdata[i];
+		if (device == NULL || device == other)
+			pv_sim_server_call(control->server, other, control_run_faults, &faults);
+	}
+	call->result = json_node_init_array(json_node_alloc(), list);
+}
+
 static void
 control_execute(PvSimControl *control, ControlCall *call)
 {
@@ -348,6 +405,10 @@ control_execute(PvSimControl *control, ControlCall *call)
 		call->result = control_list(control);
 		return;
 	}
+	if (strcmp(command, "fault") == 0 && g_strcmp0(name, "*") == 0) {
+		control_fault(control, NULL, call);
+		return;
+	}
 	PvSimDevice *device = name != NULL ? pv_sim_fleet_find(control->fleet, name) : NULL;
 	ControlFunction run = control_find_command(command);
 	if (device == NULL)
@@ -355,6 +416,8 @@ control_execute(PvSimControl *control, ControlCall *call)
 		    "no device '%s': 'provost-sim list' shows them", name != NULL ? name : "");
 	else if (strcmp(command, "hello") == 0)
 		control_hello(control, device, call);
+	else if (strcmp(command, "fault") == 0)
+		control_fault(control, device, call);
 	else if (run != NULL)
 		pv_sim_server_call(control->server, device, run, call);
 	else

@@ -286,6 +286,17 @@ pv_sim_device_reset_partly(PvSimDevice *device)
 	pv_sim_instance_set(general, "DomainName", domain);
 }
 
+void
+pv_sim_device_lose_power(PvSimDevice *device)
+{
+	g_ptr_array_set_size(device->nonces, 0);
+	g_ptr_array_set_size(device->enumerations, 0);
+	memset(&device->lock, 0, sizeof device->lock);
+	device->message = 0;
+	device->busy_seen = 0;
+	device->generation++;
+}
+
 gboolean
 pv_sim_device_start(PvSimDevice *device, const char *otp)
 {

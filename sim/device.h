@@ -200,6 +200,8 @@ void pv_sim_device_reset_partly(PvSimDevice *device);
 void pv_sim_device_unprovision(PvSimDevice *device);
 /* Set-up by TLS-PSK: AMT before 11 with PID and PPS (amt/02) */
 gboolean pv_sim_device_has_psk(const PvSimDevice *device);
+/* What is not in flash is gone: nonces, TLS sessions, enumerations, the count of failed logins */
+void pv_sim_device_lose_power(PvSimDevice *device);
 /* PRE -> IN, as a local agent's StartConfiguration does. FALSE: not in PRE. */
 gboolean pv_sim_device_start(PvSimDevice *device, const char *otp);
 /* The network side of CommitChanges: what was put takes effect. Tells whether the stack must restart. */

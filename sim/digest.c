@@ -195,7 +195,7 @@ pv_sim_digest_check(PvSimDevice *device, const char *authorization, const char *
 }
 
 char *
-pv_sim_digest_challenge(PvSimDevice *device)
+pv_sim_digest_challenge(PvSimDevice *device, gboolean stale)
 {
 	static const char *const qops[] = { "auth", "auth-int", "auth,auth-int" };
 	/* recorded nonces: some changing bytes, seven zero bytes, twelve random ones (amt/01 section 2) */
@@ -208,6 +208,7 @@ pv_sim_digest_challenge(PvSimDevice *device)
 	g_ptr_array_add(device->nonces, nonce);
 	if (device->nonces->len > DIGEST_NONCES_MAX)
 		g_ptr_array_remove_index(device->nonces, 0);
-	return g_strdup_printf("Digest realm=\"%s\", nonce=\"%s\",stale=\"false\",qop=\"%s\"",
-	    device->digest_realm, nonce->text, qops[device->switches->qop]);
+	return g_strdup_printf("Digest realm=\"%s\", nonce=\"%s\",stale=\"%s\",qop=\"%s\"",
+	    device->digest_realm, nonce->text, stale ? "true" : "false",
+	    qops[device->switches->qop]);
 }

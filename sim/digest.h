@@ -18,7 +18,8 @@ typedef enum {
 /* @authorization: the header's value or NULL; @user: who logged in, g_free() */
 PvSimLogin pv_sim_digest_check(PvSimDevice *device, const char *authorization,
     const char *http_method, const char *uri, const char *body, gsize length, char **user);
-/* The value of WWW-Authenticate with a new nonce; g_free() */
-char *pv_sim_digest_challenge(PvSimDevice *device);
+/* The value of WWW-Authenticate with a new nonce; g_free(). @stale: says that the one before was good, which AMT never
+ * does. */
+char *pv_sim_digest_challenge(PvSimDevice *device, gboolean stale);
 
 G_END_DECLS

@@ -173,6 +173,22 @@ dump_counters(JsonBuilder *builder, const PvSimDevice *device)
 	json_builder_end_object(builder);
 }
 
+/* How often each rule did fit, and was applied: a test can tell that its fault happened */
+static void
+dump_faults(JsonBuilder *builder, const PvSimDevice *device)
+{
+	dump_begin_array(builder, "fault-script");
+	for (guint i = 0; i < device->switches->faults->len; i++) {
+		const PvSimFault *fault = device->switches->faults->pdata[i];
+		dump_begin_object(builder, NULL);
+		dump_string(builder, "rule", fault->text);
+		dump_int(builder, "seen", fault->seen);
+		dump_int(builder, "fired", fault->fired);
+		json_builder_end_object(builder);
+	}
+	json_builder_end_array(builder);
+}
+
 static void
 dump_trace(JsonBuilder *builder, const PvSimDevice *device)
 {
@@ -348,6 +364,7 @@ pv_sim_dump_device(PvSimDevice *device)
 	for (guint i = 0; i < switches->len; i++)
 		json_builder_add_string_value(builder, switches->pdata[i]);
 	json_builder_end_array(builder);
+	dump_faults(builder, device);
 	dump_trace(builder, device);
 	json_builder_end_object(builder);
 	return json_builder_get_root(builder);

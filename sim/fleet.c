@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim/fleet.h"
 
+#include "sim/fault-run.h"
+
 #include <arpa/inet.h>
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
@@ -144,6 +146,8 @@ typedef struct {
 	GPtrArray *roots;
 	guint32 base; /* host byte order */
 	guint32 wireless_base; /* likewise; 0: none */
+	GPtrArray *faults; /* of PvSimFault: for all devices, or one by its name */
+	PvSimFaultSource source; /* of the fleet file */
 } FleetBuild;
 
 static const char *
@@ -176,6 +180,19 @@ fleet_apply_set(PvSimSwitches *switches, JsonObject *object, GError **error)
 		}
 	}
 	return TRUE;
+}
+
+/* The rules for the device that is about to be added */
+static gboolean
+fleet_add_faults(const FleetBuild *build, PvSimSwitches *switches, JsonObject *object,
+    const char *name, GError **error)
+{
+	pv_sim_faults_add(switches->faults, build->faults, name);
+	if (object == NULL || !json_object_has_member(object, "faults"))
+		return TRUE;
+	g_autofree char *path = g_strdup_printf("devices[%u].faults", build->fleet->devices->len);
+	return pv_sim_faults_read(switches->faults, json_object_get_member(object, "faults"),
+	    &build->source, path, error);
 }
 
 static gboolean
@@ -264,6 +281,8 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 		return FALSE;
 	}
 	guint8 uuid[PV_SIM_UUID_BYTES];
+	if (!fleet_add_faults(build, switches, object, name, error))
+		return FALSE;
 	fleet_make_uuid(options->seed, index, uuid);
 	if (fleet_string(object, "uuid") != NULL &&
 	    !fleet_read_uuid(fleet_string(object, "uuid"), uuid)) {
@@ -285,6 +304,7 @@ fleet_add(FleetBuild *build, JsonObject *object, GError **error)
 	};
 	PvSimDevice *device = pv_sim_device_new(&config);
 	g_ptr_array_add(build->fleet->devices, device);
+	pv_sim_faults_start(device);
 	if (state == PV_SIM_IN)
 		(void)pv_sim_device_start(device, NULL); /* it is in PRE */
 	else if (state == PV_SIM_POST)
@@ -296,12 +316,15 @@ static gboolean
 fleet_add_file(FleetBuild *build, const char *path, GError **error)
 {
 	static const char *const known[] = { "name", "fqdn", "address", "wireless-address", "uuid",
-		"personality", "state", "set", NULL };
+		"personality", "state", "set", "faults", NULL };
 	g_autoptr(JsonParser) parser = json_parser_new_immutable();
-	if (!json_parser_load_from_file(parser, path, error)) {
+	g_autofree char *text = NULL;
+	if (!g_file_get_contents(path, &text, NULL, error) ||
+	    !json_parser_load_from_data(parser, text, -1, error)) {
 		g_prefix_error(error, "read fleet %s: ", path);
 		return FALSE;
 	}
+	build->source = (PvSimFaultSource) { .file = path, .text = text };
 	JsonNode *root = json_parser_get_root(parser);
 	JsonObject *top =
 	    root != NULL && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
@@ -319,9 +342,10 @@ fleet_add_file(FleetBuild *build, const char *path, GError **error)
 		g_autoptr(GList) members = object != NULL ? json_object_get_members(object) : NULL;
 		for (GList *member = members; member != NULL; member = member->next) {
 			JsonNode *value = json_object_get_member(object, member->data);
-			gboolean right = strcmp(member->data, "set") == 0
-					     ? JSON_NODE_HOLDS_OBJECT(value)
-					     : JSON_NODE_HOLDS_VALUE(value);
+			gboolean right =
+			    strcmp(member->data, "set") == 0	  ? JSON_NODE_HOLDS_OBJECT(value)
+			    : strcmp(member->data, "faults") == 0 ? JSON_NODE_HOLDS_ARRAY(value)
+								  : JSON_NODE_HOLDS_VALUE(value);
 			if (!g_strv_contains(known, member->data) || !right) {
 				g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
 				    "read fleet %s: devices[%u]: unknown or wrong member '%s'",
@@ -356,6 +380,18 @@ fleet_read_base(const char *option, const char *text, guint32 *number, GError **
 	return FALSE;
 }
 
+static gboolean
+fleet_load_faults(const char *path, GPtrArray *faults, GError **error)
+{
+	g_autofree char *text = NULL;
+	if (!g_file_get_contents(path, &text, NULL, error)) {
+		g_prefix_error(error, "read faults: ");
+		return FALSE;
+	}
+	const PvSimFaultSource source = { .file = path, .text = text, .devices = TRUE };
+	return pv_sim_faults_read_text(faults, &source, error);
+}
+
 PvSimFleet *
 pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 {
@@ -376,13 +412,18 @@ pv_sim_fleet_new(const PvSimFleetOptions *options, GError **error)
 	fleet->tls = pv_sim_tls_stack_new(fleet->keys);
 	if (options->roots_file != NULL && !fleet_load_roots(options->roots_file, roots, error))
 		return NULL;
-	FleetBuild build = { options, fleet, roots, base, wireless_base };
+	g_autoptr(GPtrArray) faults = pv_sim_faults_new();
+	if (options->faults_file != NULL && !fleet_load_faults(options->faults_file, faults, error))
+		return NULL;
+	FleetBuild build = { options, fleet, roots, base, wireless_base, faults, { 0 } };
 	if (options->fleet_file != NULL && !fleet_add_file(&build, options->fleet_file, error))
 		return NULL;
 	for (guint i = 0; options->fleet_file == NULL && i < options->devices; i++) {
 		if (!fleet_add(&build, NULL, error))
 			return NULL;
 	}
+	if (!pv_sim_fleet_check_faults(fleet, faults, options->faults_file, error))
+		return NULL;
 	return fleet_raise_limit(fleet->devices->len, error) ? g_steal_pointer(&fleet) : NULL;
 }
 
@@ -408,6 +449,25 @@ pv_sim_fleet_find(const PvSimFleet *fleet, const char *name)
 			return device;
 	}
 	return NULL;
+}
+
+gboolean
+pv_sim_fleet_check_faults(
+    const PvSimFleet *fleet, const GPtrArray *faults, const char *file, GError **error)
+{
+	for (guint i = 0; i < faults->len; i++) {
+		const PvSimFault *fault = faults->pdata[i];
+		gboolean known = fault->device == NULL;
+		for (guint j = 0; j < fleet->devices->len && !known; j++)
+			known = strcmp(((PvSimDevice *)fleet->devices->pdata[j])->name,
+				    fault->device) == 0;
+		if (known)
+			continue;
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+		    "read faults %s: [%u].device: no device is named '%s'", file, i, fault->device);
+		return FALSE;
+	}
+	return TRUE;
 }
 
 gboolean

@@ -17,6 +17,7 @@ typedef struct {
 	char *seed;
 	char *roots_file; /* NULL: no root is known, no provisioning certificate fits */
 	char **assignments; /* switches; NULL: none */
+	char *faults_file; /* NULL: no fault script */
 	PvSimState state;
 } PvSimFleetOptions;
 
@@ -32,6 +33,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimFleet, pv_sim_fleet_free)
 
 /* By name, FQDN, address or UUID; NULL: none */
 PvSimDevice *pv_sim_fleet_find(const PvSimFleet *fleet, const char *name);
+/* Does the fleet have the devices that rules name? @file: for the message */
+gboolean pv_sim_fleet_check_faults(const PvSimFleet *fleet, const GPtrArray *faults,
+    const char *file, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Rows for `provost import`: short name, FQDN, UUID, MAC */
 gboolean pv_sim_fleet_write_csv(
     const PvSimFleet *fleet, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

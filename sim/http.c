@@ -191,36 +191,48 @@ http_append_date(GByteArray *out, const PvSimDevice *device)
 
 /* Chunk sizes are of four digits, and cuts fall anywhere, also within a tag */
 static void
-http_append_chunks(GByteArray *out, const PvSimDevice *device, const GString *body)
+http_append_chunks(GByteArray *out, const PvSimDevice *device, const char *body, gsize length)
 {
 	static const guint sizes[] = { 0x220, 0x2FA, 0x3C };
 	gsize at = 0;
-	for (guint i = 0; at < body->len; i++) {
+	for (guint i = 0; at < length; i++) {
 		gsize cut = 0xFFFF;
 		if (device->switches->chunk_cuts == PV_SIM_CUTS_RANDOM)
 			cut = (gsize)g_random_int_range(1, 0x400);
 		else if (device->switches->chunk_cuts == PV_SIM_CUTS_FIXED)
 			cut = sizes[i % G_N_ELEMENTS(sizes)];
-		gsize size = MIN(body->len - at, cut);
+		gsize size = MIN(length - at, cut);
 		http_append(out, "%04X\r\n", (guint)size);
-		g_byte_array_append(out, (const guint8 *)body->str + at, (guint)size);
+		g_byte_array_append(out, (const guint8 *)body + at, (guint)size);
 		g_byte_array_append(out, (const guint8 *)"\r\n", 2);
 		at += size;
 	}
-	g_byte_array_append(out, (const guint8 *)"0\r\n\r\n", 5);
 }
 
 void
-pv_sim_http_answer_soap(
-    GByteArray *out, const PvSimDevice *device, guint status, const GString *body)
+pv_sim_http_answer_soap(GByteArray *out, const PvSimDevice *device, guint status,
+    const GString *body, PvSimHttpShape shape, gsize bytes)
 {
-	http_append(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+	gboolean chunks = shape == PV_SIM_HTTP_CHUNKED || shape == PV_SIM_HTTP_TRUNCATED;
+	http_append(out, "HTTP/1.%d %u %s\r\n", shape == PV_SIM_HTTP_NO_LENGTH ? 0 : 1, status,
+	    http_reason(status));
 	http_append_date(out, device);
 	http_append_server(out, device);
-	http_append(out,
-	    "X-Frame-Options: DENY\r\nContent-Type: application/soap+xml; charset=UTF-8\r\nTransfer-Encoding: chunked\r\n%s\r\n",
-	    status != 200 ? "Connection: close\r\n" : "");
-	http_append_chunks(out, device, body);
+	http_append(
+	    out, "X-Frame-Options: DENY\r\nContent-Type: application/soap+xml; charset=UTF-8\r\n");
+	if (chunks)
+		http_append(out, "Transfer-Encoding: chunked\r\n");
+	else if (shape == PV_SIM_HTTP_WRONG_LENGTH)
+		http_append(out, "Content-Length: %zu\r\n", body->len + bytes);
+	http_append(out, "%s\r\n",
+	    status != 200 || shape == PV_SIM_HTTP_NO_LENGTH ? "Connection: close\r\n" : "");
+	if (chunks)
+		http_append_chunks(out, device, body->str,
+		    shape == PV_SIM_HTTP_TRUNCATED ? MIN(bytes, body->len) : body->len);
+	else
+		g_byte_array_append(out, (const guint8 *)body->str, (guint)body->len);
+	if (shape == PV_SIM_HTTP_CHUNKED)
+		g_byte_array_append(out, (const guint8 *)"0\r\n\r\n", 5);
 }
 
 void

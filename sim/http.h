@@ -25,9 +25,16 @@ PvSimHttpResult pv_sim_http_parse(GByteArray *buffer, PvSimHttpRequest **request
 void pv_sim_http_request_free(PvSimHttpRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimHttpRequest, pv_sim_http_request_free)
 
-/* Appends a whole answer. @soap: a SOAP body, in chunks; else HTML with a length. */
-void pv_sim_http_answer_soap(
-    GByteArray *out, const PvSimDevice *device, guint status, const GString *body);
+typedef enum {
+	PV_SIM_HTTP_CHUNKED, /* as AMT does */
+	PV_SIM_HTTP_TRUNCATED, /* chunks of the first so many bytes, and no end */
+	PV_SIM_HTTP_WRONG_LENGTH, /* so many bytes less than Content-Length says */
+	PV_SIM_HTTP_NO_LENGTH, /* HTTP/1.0: until the connection closes */
+} PvSimHttpShape;
+
+/* Appends a whole answer. @soap: a SOAP body; any shape but CHUNKED wants the connection closed. Else HTML with a
+ * length. */
+void pv_sim_http_answer_soap(GByteArray *out, const PvSimDevice *device, guint status, const GString *body, PvSimHttpShape shape, gsize bytes);
 void pv_sim_http_answer_html(
     GByteArray *out, const PvSimDevice *device, guint status, const char *html, gboolean close);
 void pv_sim_http_answer_challenge(

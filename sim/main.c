@@ -20,6 +20,7 @@ static const struct {
 	{ "on", pv_sim_command_power, "give it back" },
 	{ "check-password", pv_sim_command_check_password,
 	    "tell whether a device would accept a password" },
+	{ "fault", pv_sim_command_fault, "let a device misbehave as a script says" },
 	{ "hello", pv_sim_command_hello, "send one hello packet to a provisioning server" },
 	{ "pki", pv_sim_command_pki,
 	    "make a provisioning PKI that the simulator trusts, and broken variants" },

@@ -33,6 +33,7 @@ run_options_clear(RunOptions *options)
 	g_free(options->fleet.seed);
 	g_free(options->fleet.roots_file);
 	g_strfreev(options->fleet.assignments);
+	g_free(options->fleet.faults_file);
 	g_free(options->personality);
 	g_free(options->state);
 	g_free(options->provision_server);
@@ -64,6 +65,9 @@ run_parse(int argc, char **argv, RunOptions *options)
 		    "STATE" },
 		{ "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->fleet.assignments,
 		    "a switch for all devices; may be given again", "NAME=VALUE" },
+		{ "faults", 0, 0, G_OPTION_ARG_FILENAME, &options->fleet.faults_file,
+		    "fault script: how devices misbehave; see 'provost-sim fault --help'",
+		    "FILE.json" },
 		{ "seed", 0, 0, G_OPTION_ARG_STRING, &options->fleet.seed,
 		    "what UUIDs are made from (default: provost)", "TEXT" },
 		{ "provision-server", 0, 0, G_OPTION_ARG_STRING, &options->provision_server,

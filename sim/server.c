@@ -79,6 +79,8 @@ typedef struct {
 	gboolean restart; /* ... and then the stack restarts */
 	guint away_msec; /* ... for so long; 0: as long as the switch says */
 	gboolean changed; /* a request may have changed which ports are open */
+	guint piece_bytes; /* out is written in such pieces, with pauses; 0: at once */
+	guint piece_msec;
 	gboolean want_write; /* TLS or the socket waits to write */
 	PvSimTimer *idle;
 	PvSimTimer *delay; /* set: the answer waits */
@@ -244,6 +246,15 @@ server_answer_later(gpointer data)
 }
 
 static void
+server_append_challenge(ServerConnection *connection, gboolean stale)
+{
+	PvSimDevice *device = connection->node->device;
+	g_autofree char *challenge = pv_sim_digest_challenge(device, stale);
+	pv_sim_http_answer_challenge(connection->out, device, challenge);
+	connection->close = connection->close || device->switches->close_after_401;
+}
+
+static void
 server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *request, const char *user)
 {
 	ServerNode *node = connection->node;
@@ -256,12 +267,17 @@ server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *reques
 	connection->restart = outcome.restart;
 	connection->away_msec = outcome.away_msec;
 	connection->changed = TRUE;
-	if (outcome.body == NULL) {
+	connection->piece_bytes = outcome.piece_bytes;
+	connection->piece_msec = outcome.piece_msec;
+	if (outcome.challenge) {
+		server_append_challenge(connection, outcome.stale);
+	} else if (outcome.body == NULL) {
 		connection->close = TRUE; /* and nothing is sent */
 	} else {
-		pv_sim_http_answer_soap(
-		    connection->out, node->device, outcome.http_status, outcome.body);
-		connection->close = connection->close || outcome.http_status != 200;
+		pv_sim_http_answer_soap(connection->out, node->device, outcome.http_status,
+		    outcome.body, outcome.shape, outcome.shape_bytes);
+		connection->close = connection->close || outcome.http_status != 200 ||
+				    outcome.shape != PV_SIM_HTTP_CHUNKED;
 		if (outcome.delay_msec > 0)
 			connection->delay = pv_sim_loop_after(
 			    node->loop, outcome.delay_msec, server_answer_later, connection);
@@ -275,9 +291,7 @@ server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, 
 	static const char *const texts[] = { "ok", "no-login", "stale-nonce", "wrong-password",
 		"locked" };
 	PvSimDevice *device = connection->node->device;
-	g_autofree char *challenge = pv_sim_digest_challenge(device);
-	pv_sim_http_answer_challenge(connection->out, device, challenge);
-	connection->close = connection->close || device->switches->close_after_401;
+	server_append_challenge(connection, FALSE);
 	g_autofree char *method =
 	    pv_sim_service_name((const char *)request->body->data, request->body->len);
 	server_fill_trace(connection, request, NULL, method, 401, -1);
@@ -328,30 +342,44 @@ server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 	}
 }
 
+static void
+server_connection_lost(ServerConnection *connection)
+{
+	ServerNode *node = connection->node;
+	gboolean restart = connection->restart;
+	guint away_msec = connection->away_msec;
+	server_connection_close(connection);
+	if (restart)
+		server_restart(node, away_msec);
+}
+
 /* FALSE: the connection is closed or must wait */
 static gboolean
 server_connection_flush(ServerConnection *connection)
 {
 	while (connection->out_at < connection->out->len) {
-		int sent =
-		    server_connection_write(connection, connection->out->data + connection->out_at,
-			connection->out->len - connection->out_at);
+		gsize size = connection->out->len - connection->out_at;
+		if (connection->piece_bytes > 0)
+			size = MIN(size, connection->piece_bytes);
+		int sent = server_connection_write(
+		    connection, connection->out->data + connection->out_at, size);
 		if (sent < 0) {
-			gboolean restart = connection->restart;
-			guint away_msec = connection->away_msec;
-			ServerNode *node = connection->node;
-			server_connection_close(connection);
-			if (restart)
-				server_restart(node, away_msec);
+			server_connection_lost(connection);
 			return FALSE;
 		}
 		connection->want_write = sent == 0;
 		if (sent == 0)
 			return FALSE;
 		connection->out_at += (gsize)sent;
+		if (connection->piece_bytes > 0 && connection->out_at < connection->out->len) {
+			connection->delay = pv_sim_loop_after(connection->node->loop,
+			    connection->piece_msec, server_answer_later, connection);
+			return FALSE;
+		}
 	}
 	g_byte_array_set_size(connection->out, 0);
 	connection->out_at = 0;
+	connection->piece_bytes = 0;
 	return TRUE;
 }
 
@@ -364,10 +392,8 @@ server_connection_step(ServerConnection *connection)
 		if (!server_connection_flush(connection))
 			break;
 		if (connection->restart) {
-			ServerNode *node = connection->node;
-			guint away_msec = connection->away_msec;
 			server_connection_linger(connection);
-			server_restart(node, away_msec);
+			server_restart(connection->node, connection->away_msec);
 			return;
 		}
 		if (connection->changed) {

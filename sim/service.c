@@ -2,6 +2,7 @@
 #include "sim/service.h"
 
 #include "sim/classes.h"
+#include "sim/fault-run.h"
 #include "sim/soap.h"
 
 #include <string.h>
@@ -440,46 +441,156 @@ service_execute(PvSimDevice *device, const PvSimRequest *request, const char *us
 	g_free(call.refusal.detail);
 }
 
+/* Does the request change something, if it is one that the device knows? */
+static gboolean
+service_writes(const PvSimDevice *device, const PvSimRequest *request)
+{
+	if (request->op != PV_SIM_OP_INVOKE)
+		return request->op == PV_SIM_OP_PUT || request->op == PV_SIM_OP_CREATE ||
+		       request->op == PV_SIM_OP_DELETE;
+	const PvSimClass *class = pv_sim_class_find(device, request->class_name);
+	const PvSimMethod *method =
+	    class != NULL ? pv_sim_class_find_method(class, device, request->method) : NULL;
+	return method != NULL && method->writes;
+}
+
+static void
+service_answer_status(
+    PvSimDevice *device, const PvSimRequest *request, guint32 status, PvSimOutcome *outcome)
+{
+	if (request->op != PV_SIM_OP_INVOKE) { /* has no ReturnValue */
+		service_fault(device, request->message_id, PV_SIM_FAULT_INTERNAL, NULL, outcome);
+		return;
+	}
+	PvSimAnswer answer = {
+		.relates_to = request->message_id,
+		.class_name = request->class_name,
+		.message = ++device->message,
+	};
+	g_autoptr(PvSimInstance) output = pv_sim_instance_new(request->class_name);
+	service_answer_output(&answer, request->method, output, status, outcome);
+	outcome->http_status = 200;
+}
+
+static void
+service_challenge(PvSimDevice *device, gboolean stale, PvSimOutcome *outcome)
+{
+	g_ptr_array_set_size(device->nonces, 0);
+	outcome->http_status = 401;
+	outcome->challenge = TRUE;
+	outcome->stale = stale;
+}
+
+/* Executes the request while the device has another one-time password than the one that was set */
+static void
+service_execute_with_other_otp(PvSimDevice *device, const PvSimRequest *request, const char *user,
+    gboolean encrypted, PvSimOutcome *outcome)
+{
+	g_autofree char *set = g_steal_pointer(&device->otp_set);
+	g_autofree char *other = g_strdup(set != NULL ? set : "another-password");
+	other[0] = other[0] != 'x' ? 'x' : 'y';
+	device->otp_set = g_strdup(other);
+	service_execute(device, request, user, encrypted, outcome);
+	if (g_strcmp0(device->otp_set, other) == 0) { /* the request has set none */
+		g_free(device->otp_set);
+		device->otp_set = g_steal_pointer(&set);
+	}
+}
+
+static void
+service_go_away(const PvSimFault *fault, PvSimOutcome *outcome)
+{
+	outcome->restart = TRUE;
+	if (fault->msec > 0)
+		outcome->away_msec = (guint)fault->msec;
+}
+
+/* What the script does instead of the request; FALSE: it is executed */
+static gboolean
+service_replace(PvSimDevice *device, const PvSimRequest *request, const PvSimFault *fault,
+    PvSimOutcome *outcome)
+{
+	switch (fault->action) {
+	case PV_SIM_DO_CLOSE_BEFORE:
+		return TRUE;
+	case PV_SIM_DO_STATUS:
+		service_answer_status(device, request, (guint32)fault->value, outcome);
+		return TRUE;
+	case PV_SIM_DO_FAULT:
+		service_fault(
+		    device, request->message_id, (PvSimFaultCode)fault->subcode, NULL, outcome);
+		return TRUE;
+	case PV_SIM_DO_STALE_NONCE:
+		service_challenge(device, fault->stale != 0, outcome);
+		return TRUE;
+	case PV_SIM_DO_RESET:
+		outcome->restart = TRUE;
+		return TRUE;
+	case PV_SIM_DO_RESTART:
+	case PV_SIM_DO_POWER_LOSS:
+	case PV_SIM_DO_OFF:
+		if (fault->executed != 0)
+			return FALSE;
+		service_go_away(fault, outcome);
+		return TRUE;
+	default:
+		return FALSE;
+	}
+}
+
+/* What becomes of the answer of a request that was executed */
+static void
+service_spoil_answer(const PvSimFault *fault, PvSimOutcome *outcome)
+{
+	switch (fault->action) {
+	case PV_SIM_DO_CLOSE_AFTER:
+		service_lose_answer(outcome);
+		break;
+	case PV_SIM_DO_RESTART:
+	case PV_SIM_DO_POWER_LOSS:
+	case PV_SIM_DO_OFF:
+		service_lose_answer(outcome);
+		service_go_away(fault, outcome);
+		break;
+	case PV_SIM_DO_SLOW:
+		outcome->delay_msec = (guint)fault->msec;
+		break;
+	case PV_SIM_DO_TRICKLE:
+		outcome->piece_bytes = (guint)fault->bytes;
+		outcome->piece_msec = (guint)fault->msec;
+		break;
+	case PV_SIM_DO_TRUNCATED:
+		outcome->shape = PV_SIM_HTTP_TRUNCATED;
+		break;
+	case PV_SIM_DO_WRONG_LENGTH:
+		outcome->shape = PV_SIM_HTTP_WRONG_LENGTH;
+		break;
+	case PV_SIM_DO_NO_LENGTH:
+		outcome->shape = PV_SIM_HTTP_NO_LENGTH;
+		break;
+	default:
+		if (outcome->body != NULL)
+			pv_sim_fault_spoil_answer(outcome->body, fault);
+		break;
+	}
+	outcome->shape_bytes = (gsize)fault->bytes;
+}
+
 static void
 service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSimFault *fault,
     const char *user, gboolean encrypted, PvSimOutcome *outcome)
 {
-	g_autoptr(PvSimInstance) output = NULL;
-	switch (fault->action) {
-	case PV_SIM_DO_CLOSE_BEFORE:
-		break;
-	case PV_SIM_DO_CLOSE_AFTER:
-		service_execute(device, request, user, encrypted, outcome);
-		service_lose_answer(outcome);
-		break;
-	case PV_SIM_DO_STATUS:
-		if (request->op == PV_SIM_OP_INVOKE) {
-			PvSimAnswer answer = { .relates_to = request->message_id,
-				.class_name = request->class_name,
-				.message = ++device->message };
-			output = pv_sim_instance_new(request->class_name);
-			service_answer_output(
-			    &answer, request->method, output, fault->value, outcome);
-			outcome->http_status = 200;
-		} else {
-			service_fault(device, request->message_id, PV_SIM_FAULT_INTERNAL,
-			    "fault script", outcome);
-		}
-		break;
-	case PV_SIM_DO_FAULT:
-		service_fault(device, request->message_id, PV_SIM_FAULT_ACCESS_DENIED,
-		    "fault script", outcome);
-		break;
-	case PV_SIM_DO_SLOW:
-		service_execute(device, request, user, encrypted, outcome);
-		outcome->delay_msec = fault->value;
-		break;
-	case PV_SIM_DO_RESTART:
-		outcome->restart = TRUE;
-		break;
+	g_autofree char *note = g_strdup_printf("fault script: %s", fault->text);
+	pv_sim_fault_change_device(device, fault);
+	if (!service_replace(device, request, fault, outcome)) {
+		if (fault->action == PV_SIM_DO_WRONG_OTP)
+			service_execute_with_other_otp(device, request, user, encrypted, outcome);
+		else
+			service_execute(device, request, user, encrypted, outcome);
+		service_spoil_answer(fault, outcome);
 	}
 	g_free(outcome->note);
-	outcome->note = g_strdup_printf("fault script: %s", fault->text);
+	outcome->note = g_steal_pointer(&note);
 }
 
 void
@@ -503,7 +614,8 @@ pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const ch
 		return;
 	}
 	outcome->method = pv_sim_request_name(request);
-	const PvSimFault *fault = pv_sim_faults_meet(device->switches->faults, outcome->method);
+	const PvSimFault *fault = pv_sim_faults_meet(
+	    device->switches->faults, outcome->method, service_writes(device, request));
 	if (fault != NULL)
 		service_run_script(device, request, fault, user, encrypted, outcome);
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "sim/device.h"
+#include "sim/http.h"
 
 G_BEGIN_DECLS
 
@@ -15,6 +15,13 @@ typedef struct {
 	guint delay_msec;
 	gboolean restart; /* the network stack restarts once the answer is sent */
 	guint away_msec; /* how long it is away then; 0: as the switch restart-msec says */
+	/* what a fault script adds */
+	gboolean challenge; /* 401 instead of an answer */
+	gboolean stale; /* ... which calls the nonce stale */
+	PvSimHttpShape shape;
+	gsize shape_bytes;
+	guint piece_bytes; /* the answer is sent in such pieces; 0: at once */
+	guint piece_msec;
 } PvSimOutcome;
 
 void pv_sim_outcome_clear(PvSimOutcome *outcome);

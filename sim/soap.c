@@ -544,6 +544,16 @@ pv_sim_soap_fault_name(PvSimFaultCode code)
 	return soap_faults[code].subcode + 2;
 }
 
+PvSimFaultCode
+pv_sim_soap_fault_find(const char *name)
+{
+	for (guint i = PV_SIM_FAULT_NONE + 1; i < G_N_ELEMENTS(soap_faults); i++) {
+		if (g_strcmp0(pv_sim_soap_fault_name(i), name) == 0)
+			return i;
+	}
+	return PV_SIM_FAULT_NONE;
+}
+
 GString *
 pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code)
 {

@@ -92,5 +92,7 @@ GString *pv_sim_soap_pulled(
 GString *pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code);
 /* "SchemaValidationError"; for the log */
 const char *pv_sim_soap_fault_name(PvSimFaultCode code);
+/* The reverse; PV_SIM_FAULT_NONE: no such name */
+PvSimFaultCode pv_sim_soap_fault_find(const char *name);
 
 G_END_DECLS

@@ -241,7 +241,8 @@ pv_sim_switches_dup(const PvSimSwitches *switches)
 			*switches_text(copy, &switch_rows[i]) =
 			    g_strdup(*switches_text(switches, &switch_rows[i]));
 	}
-	copy->faults = pv_sim_faults_dup(switches->faults);
+	copy->faults = pv_sim_faults_new();
+	pv_sim_faults_add(copy->faults, switches->faults, NULL);
 	return copy;
 }
 
@@ -322,19 +323,16 @@ pv_sim_switches_describe(void)
 		g_string_append_c(text, '\n');
 	}
 	g_string_append_printf(text, "%-23s %-16s %-4s %s\n", "fault", "-", "-",
-	    "Class.Method:N:ACTION, several may be given; N counts from 1, * is each time; "
-	    "'fault=' clears");
+	    "CALL:AT:ACTION[:VALUE], a rule of a fault script; several may be given; 'fault=' clears");
+	g_autofree char *actions = pv_sim_fault_describe();
+	g_string_append_printf(text,
+	    "\nCALL is Class.Method, Class.Get, Class.Put, Class.Create, Class.Delete, Class.Enumerate, Class.Pull or *\n"
+	    "for any request. AT counts those that fit: N from 1, FIRST-LAST, or * for each. VALUE is for the first of\n"
+	    "an action's parameters. Scripts in JSON can set all of them: 'provost-sim fault --help'. ACTION is one of\n%s",
+	    actions);
 	g_string_append(text,
-	    "\nfault actions: close-before (not executed), close-after (executed, reply lost), "
-	    "status:NUMBER,\n"
-	    "fault400, slow:MSEC, restart (not executed, the network stack restarts). Class.Method "
-	    "may also be\n"
-	    "Class.Get, Class.Put, Class.Create, Class.Delete, Class.Enumerate, Class.Pull, or * "
-	    "for any request.\n"
-	    "\nSURE tells where a default comes from: R recorded from a device, C working client "
-	    "code, M Intel's\n"
-	    "MOF text, S Intel's SDK pages, V another vendor's document, I inferred, ? not "
-	    "established (verify on\n"
+	    "\nSURE tells where a default comes from: R recorded from a device, C working client code, M Intel's\n"
+	    "MOF text, S Intel's SDK pages, V another vendor's document, I inferred, ? not established (verify on\n"
 	    "a device), - not a fact about firmware. A personality may have its own default.\n");
 	return g_string_free(text, FALSE);
 }

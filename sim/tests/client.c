@@ -543,6 +543,27 @@ test_client_send(TestClient *client, const char *method, const char *path,
 	return answer;
 }
 
+char *
+test_client_exchange(TestClient *client, const char *body, guint msec, guint *reads)
+{
+	struct timeval limit = { .tv_sec = msec / 1000, .tv_usec = msec % 1000 * 1000 };
+	g_assert_true(client->fd >= 0 || test_client_connect(client));
+	g_autofree char *text = g_strdup_printf(
+	    "POST /wsman HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+	    client->address, strlen(body), body);
+	client_write(client, text, strlen(text));
+	GString *all = g_string_new(NULL);
+	char buffer[16384];
+	*reads = 0;
+	for (gssize got = 0; (got = client_read(client, buffer, sizeof buffer)) > 0; (*reads)++) {
+		g_string_append_len(all, buffer, got);
+		if (msec > 0)
+			setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	}
+	test_client_close(client);
+	return g_string_free(all, FALSE);
+}
+
 static char *
 client_md5(const char *format, ...)
 {

@@ -79,6 +79,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestAnswer, test_answer_free)
 /* One exchange; connects when needed. @authorization: the header's value or NULL */
 TestAnswer *test_client_send(TestClient *client, const char *method, const char *path,
     const char *authorization, const char *body);
+/* POST to /wsman without a login: all that comes until the connection closes or, once something came, nothing more comes
+ * for @msec (0: until it closes); *reads: in how many pieces. g_free() */
+char *test_client_exchange(TestClient *client, const char *body, guint msec, guint *reads);
 /* POST to /wsman, and once more with Digest after a challenge, if there is a login */
 TestAnswer *test_client_post(TestClient *client, const char *body);
 char *test_client_digest(

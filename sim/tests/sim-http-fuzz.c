@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize length)
 		if (buffer->len >= before)
 			g_error("a request of no bytes");
 		g_autofree char *user = NULL;
-		g_autofree char *challenge = pv_sim_digest_challenge(device);
+		g_autofree char *challenge = pv_sim_digest_challenge(device, FALSE);
 		(void)pv_sim_digest_check(device, request->authorization, request->method,
 		    request->path, (const char *)request->body->data, request->body->len, &user);
 		g_autoptr(GByteArray) answer = g_byte_array_new();
