@@ -13,6 +13,7 @@ static const PvSimClass *const class_tables[] = {
 	pv_sim_classes_power,
 	pv_sim_classes_features,
 	pv_sim_classes_environment,
+	pv_sim_classes_log,
 	pv_sim_classes_8021x,
 	pv_sim_classes_wireless,
 };

@@ -194,6 +194,7 @@ extern const PvSimClass pv_sim_classes_tls[];
 extern const PvSimClass pv_sim_classes_power[];
 extern const PvSimClass pv_sim_classes_features[];
 extern const PvSimClass pv_sim_classes_environment[];
+extern const PvSimClass pv_sim_classes_log[];
 extern const PvSimClass pv_sim_classes_8021x[];
 extern const PvSimClass pv_sim_classes_wireless[];
 

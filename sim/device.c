@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim/device.h"
 
+#include "sim/audit.h"
+
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <string.h>
@@ -246,6 +248,9 @@ pv_sim_device_reset(PvSimDevice *device)
 {
 	device_random_realm(device);
 	device_wipe_stores(device);
+	/* whether the logs outlive an unprovision is not established */
+	g_clear_pointer(&device->audit, g_ptr_array_unref);
+	g_clear_pointer(&device->events, g_array_unref);
 	g_free(device->admin_user);
 	device->admin_user = g_strdup("admin");
 	pv_sim_device_hash(device, "admin", device->switches->admin_password, device->admin_hash);
@@ -309,6 +314,7 @@ pv_sim_device_start(PvSimDevice *device, const char *otp)
 	device->setup_usec = g_get_monotonic_time();
 	device->setup_hours = DEVICE_SETUP_HOURS;
 	device->hello_retry = 0;
+	pv_sim_audit_started(device);
 	return TRUE;
 }
 
@@ -650,6 +656,8 @@ pv_sim_device_free(PvSimDevice *device)
 	device_clear_tls(device);
 	g_clear_pointer(&device->built_in_key, EVP_PKEY_free);
 	g_clear_pointer(&device->built_in_chain, g_ptr_array_unref);
+	g_clear_pointer(&device->audit, g_ptr_array_unref);
+	g_clear_pointer(&device->events, g_array_unref);
 	g_ptr_array_unref(device->roots);
 	g_ptr_array_unref(device->acl);
 	g_ptr_array_unref(device->keys);

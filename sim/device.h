@@ -110,6 +110,12 @@ typedef struct {
 	guint position;
 } PvSimEnumeration;
 
+/* An entry of the event log: failed logins */
+typedef struct {
+	gint64 time; /* Unix seconds, of the device's clock */
+	guint failures;
+} PvSimEvent;
+
 struct PvSimServer;
 
 typedef struct {
@@ -170,6 +176,9 @@ typedef struct {
 	guint hello_retry; /* RetryCount of the next hello */
 	PvSimCounters counters;
 	GQueue trace; /* of PvSimTrace, oldest first */
+	GPtrArray *audit; /* of GBytes, oldest first; NULL: nothing was recorded */
+	GArray *events; /* of PvSimEvent, oldest first; NULL: none */
+	char peer[16]; /* where the request at hand comes from */
 	char *last_refusal; /* reason of the last tls-refused */
 
 	gpointer server; /* what the event loop keeps for it: server.c */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim/digest.h"
 
+#include "sim/audit.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -143,6 +145,7 @@ digest_count_failure(PvSimDevice *device, gint64 now)
 					     : MIN(2 * lock->lock_sec, switches->lock_max_sec);
 	lock->until_usec = now + lock->lock_sec * (gint64)G_USEC_PER_SEC;
 	device->counters.locked++;
+	pv_sim_audit_attack(device, lock->failures);
 }
 
 static PvSimLogin
@@ -184,8 +187,12 @@ pv_sim_digest_check(PvSimDevice *device, const char *authorization, const char *
 	PvSimLogin login = fields != NULL
 			       ? digest_judge(device, fields, http_method, uri, body, length)
 			       : PV_SIM_LOGIN_FAILED;
-	if (login == PV_SIM_LOGIN_FAILED)
+	if (login == PV_SIM_LOGIN_FAILED) {
 		digest_count_failure(device, now);
+		const char *name =
+		    fields != NULL ? g_hash_table_lookup(fields, "username") : NULL;
+		pv_sim_audit_refused(device, name != NULL ? name : "");
+	}
 	if (login == PV_SIM_LOGIN_OK) {
 		device->counters.logins_ok++;
 		memset(&device->lock, 0, sizeof device->lock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim/dump.h"
 
+#include "sim/audit.h"
 #include "sim/classes.h"
 #include "sim/dump-build.h"
 
@@ -365,6 +366,7 @@ pv_sim_dump_device(PvSimDevice *device)
 		json_builder_add_string_value(builder, switches->pdata[i]);
 	json_builder_end_array(builder);
 	dump_faults(builder, device);
+	pv_sim_dump_logs(builder, device);
 	dump_trace(builder, device);
 	json_builder_end_object(builder);
 	return json_builder_get_root(builder);

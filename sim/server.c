@@ -299,12 +299,25 @@ server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, 
 	    texts[login], request->path);
 }
 
+/* Where the request comes from, for the audit log */
+static void
+server_tell_peer(ServerConnection *connection)
+{
+	PvSimDevice *device = connection->node->device;
+	struct sockaddr_in peer = { 0 };
+	socklen_t length = sizeof peer;
+	if (getpeername(connection->source.fd, (struct sockaddr *)&peer, &length) != 0 ||
+	    inet_ntop(AF_INET, &peer.sin_addr, device->peer, sizeof device->peer) == NULL)
+		*device->peer = '\0'; /* it went away meanwhile */
+}
+
 static void
 server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 {
 	PvSimDevice *device = connection->node->device;
 	g_autofree char *user = NULL;
 	device->counters.requests++;
+	server_tell_peer(connection);
 	connection->close = request->close;
 	/* the version is public: scanners read it from the Server header (amt/01 section 2) */
 	if (strcmp(request->path, "/") == 0 &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim/service.h"
 
+#include "sim/audit.h"
 #include "sim/classes.h"
 #include "sim/fault-run.h"
 #include "sim/soap.h"
@@ -413,6 +414,24 @@ service_lose_answer(PvSimOutcome *outcome)
 }
 
 static void
+service_answer_status(
+    PvSimDevice *device, const PvSimRequest *request, guint32 status, PvSimOutcome *outcome)
+{
+	if (request->op != PV_SIM_OP_INVOKE) { /* has no ReturnValue */
+		service_fault(device, request->message_id, PV_SIM_FAULT_INTERNAL, NULL, outcome);
+		return;
+	}
+	PvSimAnswer answer = {
+		.relates_to = request->message_id,
+		.class_name = request->class_name,
+		.message = ++device->message,
+	};
+	g_autoptr(PvSimInstance) output = pv_sim_instance_new(request->class_name);
+	service_answer_output(&answer, request->method, output, status, outcome);
+	outcome->http_status = 200;
+}
+
+static void
 service_execute(PvSimDevice *device, const PvSimRequest *request, const char *user,
     gboolean encrypted, PvSimOutcome *outcome)
 {
@@ -422,13 +441,18 @@ service_execute(PvSimDevice *device, const PvSimRequest *request, const char *us
 		.encrypted = encrypted,
 		.administrator = service_is_administrator(device, user),
 	};
+	PvSimAuditMark mark = { .row = -1 };
 	if (service_find(&call, request)) {
 		if (!service_may(device, user, call.class, service_reads(&call, request)))
 			pv_sim_call_refuse(&call, PV_SIM_FAULT_ACCESS_DENIED,
 			    "%s has no realm for %s", user, outcome->method);
+		else if (!pv_sim_audit_begin(device, outcome->method, &mark))
+			service_answer_status(device, request, PV_SIM_STATUS_AUDIT_FAIL, outcome);
 		else
 			service_dispatch(&call, request, outcome);
 	}
+	pv_sim_audit_end(device, &mark, user,
+	    outcome->http_status == 200 && outcome->return_value <= PV_SIM_STATUS_SUCCESS);
 	outcome->restart = call.restart || call.hang_msec > 0;
 	outcome->away_msec = call.hang_msec;
 	if (call.hang_msec > 0)
@@ -452,24 +476,6 @@ service_writes(const PvSimDevice *device, const PvSimRequest *request)
 	const PvSimMethod *method =
 	    class != NULL ? pv_sim_class_find_method(class, device, request->method) : NULL;
 	return method != NULL && method->writes;
-}
-
-static void
-service_answer_status(
-    PvSimDevice *device, const PvSimRequest *request, guint32 status, PvSimOutcome *outcome)
-{
-	if (request->op != PV_SIM_OP_INVOKE) { /* has no ReturnValue */
-		service_fault(device, request->message_id, PV_SIM_FAULT_INTERNAL, NULL, outcome);
-		return;
-	}
-	PvSimAnswer answer = {
-		.relates_to = request->message_id,
-		.class_name = request->class_name,
-		.message = ++device->message,
-	};
-	g_autoptr(PvSimInstance) output = pv_sim_instance_new(request->class_name);
-	service_answer_output(&answer, request->method, output, status, outcome);
-	outcome->http_status = 200;
 }
 
 static void

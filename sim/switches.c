@@ -90,6 +90,8 @@ static const SwitchRow switch_rows[] = {
 	{ "environment-match", SWITCH_CHOICE, AT(environment_match), "exact", "exact|tail", "?", "whether DHCP's suffix must be a home domain, or may lie below one" },
 	{ "hello-minute-msec", SWITCH_UINT, AT(hello_minute_msec), "60000", NULL, "V", "how long a minute of the hello schedule lasts" },
 	{ "idle-sec", SWITCH_UINT, AT(idle_sec), "60", NULL, "?", "after how many seconds an idle connection is closed" },
+	{ "audit-max", SWITCH_UINT, AT(audit_max), "1000", NULL, "?", "records that the audit log holds; 0: nothing is written" },
+	{ "audit-when-full", SWITCH_CHOICE, AT(audit_when_full), "wraps", "wraps|locks", "?", "what a full audit log does: forgets the oldest record, or lets what must be audited fail with 2075" },
 	{ "admin-password", SWITCH_TEXT, AT(admin_password), "admin", NULL, "V", "network password of admin after a reset" },
 	{ "mebx-password", SWITCH_TEXT, AT(mebx_password), "admin", NULL, "V", "MEBx password after a reset" },
 	{ "server-version", SWITCH_TEXT, AT(server_version), "", NULL, "C", "version in the Server header, of two to four parts; default: that of the generation" },
