@@ -9,6 +9,7 @@
 #include "sim/loop.h"
 #include "sim/network.h"
 #include "sim/service.h"
+#include "sim/web.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -299,6 +300,16 @@ server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, 
 	    texts[login], request->path);
 }
 
+static void
+server_answer_page(ServerConnection *connection, const PvSimHttpRequest *request, const char *user,
+    guint status, const char *html)
+{
+	gboolean head = strcmp(request->method, "HEAD") == 0;
+	pv_sim_http_answer_html(connection->out, connection->node->device, status, head ? "" : html,
+	    connection->close);
+	server_fill_trace(connection, request, user, "-", status, -1);
+}
+
 /* Where the request comes from, for the audit log */
 static void
 server_tell_peer(ServerConnection *connection)
@@ -320,15 +331,12 @@ server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 	server_tell_peer(connection);
 	connection->close = request->close;
 	/* the version is public: scanners read it from the Server header (amt/01 section 2) */
-	if (strcmp(request->path, "/") == 0 &&
-	    (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)) {
-		pv_sim_http_answer_html(connection->out, device, 200,
-		    *request->method == 'G'
-			? "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management "
-			  "Technology</title></head><body></body></html>\n"
-			: "",
-		    connection->close);
-		server_fill_trace(connection, request, NULL, "-", 200, -1);
+	gboolean is_page =
+	    strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+	g_autofree char *public = NULL;
+	guint status = is_page ? pv_sim_web_find_public(device, request->path, &public) : 0;
+	if (status != 0) {
+		server_answer_page(connection, request, NULL, status, public);
 		return;
 	}
 	gboolean free_entry = device->state == PV_SIM_IN && connection->client != NULL &&
@@ -342,14 +350,16 @@ server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 			return;
 		}
 	}
-	if (strcmp(request->path, "/wsman") != 0) {
-		pv_sim_http_answer_html(connection->out, device, 404,
-		    "<html><body>Not Found</body></html>\n", connection->close);
-		server_fill_trace(connection, request, user, "-", 404, -1);
+	if (is_page && strcmp(request->path, "/wsman") != 0) {
+		g_autofree char *html = NULL;
+		status = pv_sim_web_find(device, request->path, &html);
+		server_answer_page(connection, request, user, status, html);
+	} else if (strcmp(request->path, "/wsman") != 0) {
+		server_answer_page(connection, request, user, 404,
+		    "<html><body>Not Found</body></html>\n");
 	} else if (strcmp(request->method, "POST") != 0) {
-		pv_sim_http_answer_html(connection->out, device, 405,
-		    "<html><body>Method Not Allowed</body></html>\n", connection->close);
-		server_fill_trace(connection, request, user, "-", 405, -1);
+		server_answer_page(connection, request, user, 405,
+		    "<html><body>Method Not Allowed</body></html>\n");
 	} else {
 		server_answer_wsman(connection, request, user);
 	}

@@ -90,6 +90,7 @@ static const SwitchRow switch_rows[] = {
 	{ "environment-match", SWITCH_CHOICE, AT(environment_match), "exact", "exact|tail", "?", "whether DHCP's suffix must be a home domain, or may lie below one" },
 	{ "hello-minute-msec", SWITCH_UINT, AT(hello_minute_msec), "60000", NULL, "V", "how long a minute of the hello schedule lasts" },
 	{ "idle-sec", SWITCH_UINT, AT(idle_sec), "60", NULL, "?", "after how many seconds an idle connection is closed" },
+	{ "web-off", SWITCH_CHOICE, AT(web_off), "not-found", "not-found|login", "?", "what a browser gets while the web page is off: 404, or a login and then 404" },
 	{ "audit-max", SWITCH_UINT, AT(audit_max), "1000", NULL, "?", "records that the audit log holds; 0: nothing is written" },
 	{ "audit-when-full", SWITCH_CHOICE, AT(audit_when_full), "wraps", "wraps|locks", "?", "what a full audit log does: forgets the oldest record, or lets what must be audited fail with 2075" },
 	{ "admin-password", SWITCH_TEXT, AT(admin_password), "admin", NULL, "V", "network password of admin after a reset" },

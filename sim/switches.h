@@ -12,6 +12,7 @@ enum { PV_SIM_SUFFIX_STRICT, PV_SIM_SUFFIX_TWO_LABELS, PV_SIM_SUFFIX_LOOSE };
 enum { PV_SIM_OTP_PAD_NONE, PV_SIM_OTP_PAD_ZERO32 };
 enum { PV_SIM_OTP_UNSET_ZEROS, PV_SIM_OTP_UNSET_OMIT };
 enum { PV_SIM_QOP_AUTH, PV_SIM_QOP_AUTH_INT, PV_SIM_QOP_BOTH };
+enum { PV_SIM_WEB_OFF_NOT_FOUND, PV_SIM_WEB_OFF_LOGIN };
 enum { PV_SIM_AUDIT_WRAPS, PV_SIM_AUDIT_LOCKS };
 enum { PV_SIM_CUTS_FIXED, PV_SIM_CUTS_RANDOM, PV_SIM_CUTS_ONE };
 enum { PV_SIM_TLS_1_0, PV_SIM_TLS_1_1, PV_SIM_TLS_1_2, PV_SIM_TLS_1_3 };
@@ -97,6 +98,7 @@ typedef struct {
 	guint environment_match;
 	guint hello_minute_msec;
 	guint idle_sec;
+	guint web_off;
 	guint audit_max;
 	guint audit_when_full;
 	guint psk_setup;

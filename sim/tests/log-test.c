@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the firmware records: audit log and event log */
+/* What the firmware records, and its web page */
 #include "sim/tests/client.h"
 
 #include <string.h>
@@ -208,6 +208,56 @@ log_test_attack(void)
 	test_sim_stop(sim);
 }
 
+/* The status; the head and body of every page have to be AMT's */
+static guint
+log_test_page(TestClient *client, const char *path, const char *authorization, const char *contains)
+{
+	g_autoptr(TestAnswer) answer = test_client_send(client, "GET", path, authorization, "");
+	g_assert_nonnull(
+	    strstr(answer->head, "\r\nServer: Intel(R) Active Management Technology 16.1."));
+	if (answer->status == 200)
+		g_assert_nonnull(strstr(answer->head, "\r\nX-Frame-Options: DENY"));
+	g_assert_nonnull(strstr(answer->body, contains));
+	return answer->status;
+}
+
+static void
+log_test_web(void)
+{
+	TestSim *sim = test_sim_start(NULL);
+	g_autoptr(TestClient) client = test_client_new(sim, 0); /* set-up: no login is needed */
+	g_assert_cmpuint(log_test_page(client, "/", NULL, "/index.htm"), ==, 200);
+	g_assert_cmpuint(log_test_page(client, "/logon.htm", NULL, "Log On"), ==, 200);
+	g_assert_cmpuint(log_test_page(client, "/index.htm", NULL, "System Status"), ==, 200);
+	g_assert_cmpuint(log_test_page(client, "/other.htm", NULL, "Not Found"), ==, 404);
+	test_put(client, "AMT_GeneralSettings", NULL, NULL, NAMES("a&lt;b"));
+	g_assert_cmpuint(log_test_page(client, "/index.htm", NULL, "<td>a&lt;b</td>"), ==, 200);
+
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "AMT_WebUIService.EnabledState=3", NULL),
+	    ==, 0);
+	g_assert_cmpuint(log_test_page(client, "/", NULL, "Not Found"), ==, 404);
+	g_assert_cmpuint(log_test_page(client, "/index.htm", NULL, "Not Found"), ==, 404);
+	test_answer_free(test_get(client, "AMT_GeneralSettings", NULL, NULL)); /* WS-Man goes on */
+	test_sim_stop(sim);
+}
+
+/* Who has neither a provisioning certificate nor a password sees the first page only */
+static void
+log_test_web_login(void)
+{
+	const char *const arguments[] = { "--set", "digest-in-setup=true", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	g_assert_cmpuint(log_test_page(client, "/", NULL, "/index.htm"), ==, 200);
+	g_assert_cmpuint(log_test_page(client, "/index.htm", NULL, "Log on failed"), ==, 401);
+	g_assert_cmpint(test_sim_command(sim, NULL, "set", "pc-0001",
+			    "AMT_WebUIService.EnabledState=3", "switch:web-off=login", NULL),
+	    ==, 0);
+	g_assert_cmpuint(log_test_page(client, "/", NULL, "Log on failed"), ==, 401);
+	test_sim_stop(sim);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -216,6 +266,8 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/log/pages", log_test_pages);
 	g_test_add_func("/sim/log/full", log_test_full);
 	g_test_add_func("/sim/log/attack", log_test_attack);
+	g_test_add_func("/sim/web/pages", log_test_web);
+	g_test_add_func("/sim/web/login", log_test_web_login);
 	test_pki_make();
 	int status = g_test_run();
 	test_pki_remove();
