@@ -14,9 +14,10 @@ export_build_device(PvCli *cli, JsonBuilder *builder, const PvDeviceRow *row, GE
 		return FALSE;
 	json_builder_begin_object(builder);
 	pv_build_device(builder, row);
-	for (gsize i = 0; pv_export_facts[i].member != NULL; i++)
-		pv_build_string(builder, pv_export_facts[i].member,
-		    g_hash_table_lookup(facts, pv_export_facts[i].fact));
+	for (gsize i = 0; pv_export_facts[i].member != NULL; i++) {
+		g_autofree char *value = pv_export_dup_fact(&pv_export_facts[i], facts);
+		pv_build_string(builder, pv_export_facts[i].member, value);
+	}
 	json_builder_end_object(builder);
 	return TRUE;
 }

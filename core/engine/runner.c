@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/engine/job-private.h"
 
+#include <json-glib/json-glib.h>
 #include <malloc.h>
 #include <string.h>
 
@@ -151,7 +152,8 @@ runner_store_failed(Work *work, const GError *error)
 {
 	PvRunner *runner = work->runner;
 	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_BUSY)) {
-		g_warning("job %" G_GINT64_FORMAT " of %s was cancelled, or taken over by another process",
+		g_warning("job %" G_GINT64_FORMAT
+			  " of %s was cancelled, or taken over by another process",
 		    work->row->id, work->row->uuid);
 		return;
 	}
@@ -183,8 +185,44 @@ typedef struct {
 	const GError *error; /* last error or reason of waiting */
 	const PvResultRow *result;
 	const char *level, *event; /* of the device's log */
+	gboolean tell_changes; /* before that, a line for each object that .result changed */
 	const char *status, *evidence;
 } Step;
+
+/* The objects of a result's changes, each once, in order. */
+static GPtrArray *
+runner_list_objects(const PvResultRow *result)
+{
+	GPtrArray *objects = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(JsonNode) root =
+	    result->changes != NULL ? json_from_string(result->changes, NULL) : NULL;
+	JsonArray *rows =
+	    root != NULL && JSON_NODE_HOLDS_ARRAY(root) ? json_node_get_array(root) : NULL;
+	for (guint i = 0; rows != NULL && i < json_array_get_length(rows); i++) {
+		const char *object = json_object_get_string_member_with_default(
+		    json_array_get_object_element(rows, i), "object", "");
+		if (!g_ptr_array_find_with_equal_func(objects, object, g_str_equal, NULL))
+			g_ptr_array_add(objects, g_strdup(object));
+	}
+	return objects;
+}
+
+/* Adds an event for each object. They lend what @objects and @model hold. */
+static PvEventRow *
+runner_new_change_events(GPtrArray *objects, const PvEventRow *model, GArray *writes)
+{
+	PvEventRow *events = g_new0(PvEventRow, objects->len + 1);
+	for (guint i = 0; i < objects->len; i++) {
+		g_autofree char *object = objects->pdata[i];
+		objects->pdata[i] =
+		    g_strdup_printf("job %" G_GINT64_FORMAT " changed: %s", model->job, object);
+		events[i] = *model;
+		events[i].text = objects->pdata[i];
+		const PvWrite write = { .kind = PV_WRITE_EVENT, .event = &events[i] };
+		g_array_append_val(writes, write);
+	}
+	return events;
+}
 
 static gboolean
 runner_save(Work *work, PvJob *job, const Step *step)
@@ -218,6 +256,9 @@ runner_save(Work *work, PvJob *job, const Step *step)
 		.stage = (char *)work->stage,
 		.level = (char *)step->level,
 		.text = (char *)step->event };
+	g_autoptr(GPtrArray) objects =
+	    step->tell_changes ? runner_list_objects(step->result) : g_ptr_array_new();
+	g_autofree PvEventRow *changes = runner_new_change_events(objects, &event, writes);
 	if (step->event != NULL) {
 		const PvWrite write = { .kind = PV_WRITE_EVENT, .event = &event };
 		g_array_append_val(writes, write);
@@ -439,7 +480,8 @@ runner_run_stage(Work *work, PvJob *job, const PvPipelineStage *entry, gboolean 
 		.due_usec = anew ? g_get_real_time() : 0,
 		.result = result,
 		.level = "info",
-		.event = event };
+		.event = event,
+		.tell_changes = TRUE };
 	if (!runner_save(work, job, &step))
 		return FALSE;
 	runner_tell(work, PV_RUNNER_STAGE_ENDED, result->outcome, result->text, 0);

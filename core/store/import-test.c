@@ -345,6 +345,9 @@ import_test_listing(PvStoreFixture *fixture, gconstpointer data)
 	    "lab", FALSE);
 	const PvWrite facts[] = {
 		{ .kind = PV_WRITE_FACT, .uuid = UUID2, .name = "account.name", .value = "pc2$iME" },
+		{ .kind = PV_WRITE_FACT, .uuid = UUID2, .name = "certificate.sha256", .value = "00ff" },
+		{ .kind = PV_WRITE_FACT, .uuid = UUID2, .name = "wireless.corp.sha256", .value = "bb" },
+		{ .kind = PV_WRITE_FACT, .uuid = UUID2, .name = "ieee8021x.sha256", .value = "aa" },
 		{ .kind = PV_WRITE_FACT, .uuid = UUID2, .name = "account.dn", .value = "CN=pc2,DC=example" },
 	};
 	g_assert_true(pv_db_write(fixture->db, facts, G_N_ELEMENTS(facts), &error));
@@ -356,12 +359,12 @@ import_test_listing(PvStoreFixture *fixture, gconstpointer data)
 	g_assert_cmpuint(g_strv_length(lines), ==, 4); /* the last is empty */
 	g_assert_cmpstr(lines[0], ==,
 	    "name,fqdn,uuid,mac,mebx-password,admin-password,group,status,status-time,"
-	    "account,account-dn,certificate-sha256");
+	    "account,account-dn,certificate-sha256,client-certificates-sha256");
 	g_assert_true(g_str_has_prefix(lines[1], "pc1,pc1.example.com," UUID1 ",,,,lab,Unknown,2"));
 	g_assert_true(g_str_has_prefix(
 	    lines[2], "pc2,pc2.example.com," UUID2 ",00:11:22:33:44:55,,,lab,Unknown,2"));
 	g_assert_nonnull(strstr(lines[2], ",pc2$iME,"));
-	g_assert_true(g_str_has_suffix(lines[2], ",\"CN=pc2,DC=example\","));
+	g_assert_true(g_str_has_suffix(lines[2], ",\"CN=pc2,DC=example\",00ff,aa bb"));
 	g_assert_null(strstr(csv, GOOD));
 
 	/* it can be imported, and changes nothing */

@@ -19,6 +19,7 @@
 #define IMPORT_MIN_PASSWORD 8
 #define IMPORT_MAX_PASSWORD 32
 #define EXPORT_OWN 9 /* columns of an export that are no facts */
+#define EXPORT_OWN_CERTIFICATE "certificate.sha256" /* fact of the device's certificate for TLS */
 
 enum { CELL_NAME, CELL_FQDN, CELL_UUID, CELL_MAC, CELL_MEBX, CELL_ADMIN, CELL_COUNT };
 enum { SECRET_MEBX, SECRET_ADMIN, SECRET_COUNT };
@@ -717,9 +718,40 @@ pv_import_csv(PvDb *db, const char *name, const char *text, gsize length_bytes, 
 const PvExportFact pv_export_facts[] = {
 	{ "account", "account", "account.name" },
 	{ "account-dn", "account_dn", "account.dn" },
-	{ "certificate-sha256", "certificate_sha256", "certificate.sha256" },
+	{ "certificate-sha256", "certificate_sha256", EXPORT_OWN_CERTIFICATE },
+	{ "client-certificates-sha256", "client_certificates_sha256", NULL },
 	{ NULL },
 };
+
+static int
+export_compare(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Every use of a certificate keeps its fingerprint in a fact of its own (provost/certificate.h). */
+static char *
+export_dup_clients(GHashTable *facts)
+{
+	g_autoptr(GPtrArray) found = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer name = NULL, value = NULL;
+	g_hash_table_iter_init(&iter, facts);
+	while (g_hash_table_iter_next(&iter, &name, &value)) {
+		if (g_str_has_suffix(name, ".sha256") && !g_str_equal(name, EXPORT_OWN_CERTIFICATE))
+			g_ptr_array_add(found, value);
+	}
+	g_ptr_array_sort(found, export_compare);
+	g_ptr_array_add(found, NULL);
+	return found->len > 1 ? g_strjoinv(" ", (char **)found->pdata) : NULL;
+}
+
+char *
+pv_export_dup_fact(const PvExportFact *row, GHashTable *facts)
+{
+	return row->fact != NULL ? g_strdup(g_hash_table_lookup(facts, row->fact))
+				 : export_dup_clients(facts);
+}
 
 static gboolean
 export_append(PvDb *db, const PvDeviceRow *row, GString *text, GError **error)
@@ -736,10 +768,12 @@ export_append(PvDb *db, const PvDeviceRow *row, GString *text, GError **error)
 		row->name, row->fqdn, row->uuid, row->mac, NULL, NULL, row->group, row->status,
 		when,
 	};
-	gsize count = EXPORT_OWN;
-	for (gsize i = 0; pv_export_facts[i].column != NULL; i++)
-		cells[count++] = g_hash_table_lookup(facts, pv_export_facts[i].fact);
-	pv_csv_append(text, cells, count);
+	g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func(g_free);
+	for (guint i = 0; pv_export_facts[i].column != NULL; i++) {
+		g_ptr_array_add(values, pv_export_dup_fact(&pv_export_facts[i], facts));
+		cells[EXPORT_OWN + i] = g_ptr_array_index(values, i);
+	}
+	pv_csv_append(text, cells, EXPORT_OWN + values->len);
 	return TRUE;
 }
 

@@ -39,19 +39,21 @@ void pv_import_row_free(PvImportRow *row);
  */
 GPtrArray *pv_import_csv(PvDb *db, const char *name, const char *text, gsize length_bytes, const char *group, gboolean dry_run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* facts that say who a device is to a directory and to those who check certificates: columns of an export and members of
- * the commands' JSON. Ends with {NULL} */
+/* What facts say of who a device is to a directory and to those who check certificates: columns of an export and members
+ * of the commands' JSON. */
 typedef struct {
 	const char *column; /* of the CSV */
 	const char *member; /* of JSON */
-	const char *fact;
+	const char *fact; /* NULL: the SHA-256 of all certificates by which the device enters networks, joined by blanks */
 } PvExportFact;
-extern const PvExportFact pv_export_facts[];
+extern const PvExportFact pv_export_facts[]; /* ends with {NULL} */
+/* the value for a row of them; NULL: none. (transfer full) */
+char *pv_export_dup_fact(const PvExportFact *row, GHashTable *facts);
 
 /**
  * pv_export_csv:
  *
- * The devices in the same columns, without passwords, plus group, status, time and the facts above: header line,
+ * The devices in the same columns, without passwords, plus group, status, time and those of the table above: header line,
  * RFC 4180 quoting, CRLF. Cells that a spreadsheet would run (=, +, -, @) are written with a leading apostrophe. The
  * columns are an interface: new ones come at the end.
  *

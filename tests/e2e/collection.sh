@@ -63,7 +63,7 @@ ok /requirements/S07-3.12/nobody-is-no-device said 0 'there are no such devices'
 
 "$provost" export --status provisioned --group laptops >"$work/radius.csv"
 ok /requirements/S07-3.14/columns same 'columns' "$(head -n 1 "$work/radius.csv" | tr -d '\r')" \
-	'name,fqdn,uuid,mac,mebx-password,admin-password,group,status,status-time,account,account-dn,certificate-sha256'
+	'name,fqdn,uuid,mac,mebx-password,admin-password,group,status,status-time,account,account-dn,certificate-sha256,client-certificates-sha256'
 # what the directory and the devices themselves hold, in the same columns
 wanted() {
 	local name uuid
