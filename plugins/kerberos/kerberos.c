@@ -83,6 +83,38 @@ kerberos_plan_property(
 		pv_plan_add(plan, KERBEROS_CLASS, name, present, wanted);
 }
 
+/* Before AMT 6.0 the device is told its own SPNs, one for each protocol: HTTP, HTTPS, SOL and IDE-R, the same over
+ * TLS (Intel AMT SDK, AMT_KerberosSettingData.ServicePrincipalProtocol). */
+static void
+kerberos_set_spns(PvInstance *settings, const char *fqdn)
+{
+	static const char *const protocols[] = { "0", "1", "2", "3", NULL };
+	g_autofree char *lower = g_ascii_strdown(fqdn, -1);
+	g_autofree char *http = g_strdup_printf("HTTP/%s:16992", lower);
+	g_autofree char *https = g_strdup_printf("HTTP/%s:16993", lower);
+	g_autofree char *sol = g_strdup_printf("HTTP/%s:16994", lower);
+	g_autofree char *sol_tls = g_strdup_printf("HTTP/%s:16995", lower);
+	const char *const names[] = { http, https, sol, sol_tls, NULL };
+	pv_instance_set_array(settings, "ServicePrincipalName", names);
+	pv_instance_set_array(settings, "ServicePrincipalProtocol", protocols);
+}
+
+/* Where it tells them: some firmware may keep them to itself. */
+static void
+kerberos_plan_spns(PvPlan *plan, const PvInstance *settings, const char *fqdn)
+{
+	g_autoptr(PvInstance) wanted = pv_instance_dup(settings);
+	kerberos_set_spns(wanted, fqdn);
+	guint count = pv_instance_get_count(settings, "ServicePrincipalName");
+	guint expected = pv_instance_get_count(wanted, "ServicePrincipalName");
+	for (guint i = 0; count > 0 && i < MAX(count, expected); i++) {
+		const char *is = pv_instance_get_nth(settings, "ServicePrincipalName", i);
+		const char *should = pv_instance_get_nth(wanted, "ServicePrincipalName", i);
+		if (g_strcmp0(is, should) != 0)
+			pv_plan_add(plan, KERBEROS_CLASS, "ServicePrincipalName", is, should);
+	}
+}
+
 static gboolean
 kerberos_plan(PvJob *job, PvPlan *plan, GError **error)
 {
@@ -111,6 +143,9 @@ kerberos_plan(PvJob *job, PvPlan *plan, GError **error)
 		kerberos_plan_property(plan, settings, "Salt", wanted.salt);
 	if (!pv_instance_get_bool(settings, "KrbEnabled"))
 		pv_plan_add(plan, KERBEROS_CLASS, "KrbEnabled", "false", "true");
+	const char *fqdn = pv_device_get_fqdn(pv_job_get_device(job));
+	if (wanted.version < KERBEROS_OWN_SPN_VERSION && fqdn != NULL)
+		kerberos_plan_spns(plan, settings, fqdn);
 	/* the key cannot be read back: the fact remembers which one was written */
 	if (g_strcmp0(pv_job_get_fact(job, "kerberos.key"), wanted.key) != 0)
 		pv_plan_add(plan, KERBEROS_CLASS,
@@ -154,22 +189,6 @@ kerberos_make_rc4_key(PvSecret *password, guint8 key[KERBEROS_KEY_BYTES], GError
 		g_set_error(error, PV_ERROR, PV_ERROR_UNSUPPORTED,
 		    "make kerberos key: this OpenSSL has no legacy provider, and so no MD4");
 	return ok;
-}
-
-/* Before AMT 6.0 the device is told its own SPNs, one for each protocol: HTTP, HTTPS, SOL and IDE-R, the same over
- * TLS (Intel AMT SDK, AMT_KerberosSettingData.ServicePrincipalProtocol). */
-static void
-kerberos_set_spns(PvInstance *settings, const char *fqdn)
-{
-	static const char *const protocols[] = { "0", "1", "2", "3", NULL };
-	g_autofree char *lower = g_ascii_strdown(fqdn, -1);
-	g_autofree char *http = g_strdup_printf("HTTP/%s:16992", lower);
-	g_autofree char *https = g_strdup_printf("HTTP/%s:16993", lower);
-	g_autofree char *sol = g_strdup_printf("HTTP/%s:16994", lower);
-	g_autofree char *sol_tls = g_strdup_printf("HTTP/%s:16995", lower);
-	const char *const names[] = { http, https, sol, sol_tls, NULL };
-	pv_instance_set_array(settings, "ServicePrincipalName", names);
-	pv_instance_set_array(settings, "ServicePrincipalProtocol", protocols);
 }
 
 static gboolean
