@@ -415,6 +415,163 @@ generation_test_host_based(void)
 	test_sim_stop(sim);
 }
 
+/* What the certificate and key store refuses: amt/06 */
+
+static char *
+generation_test_key_blob(EVP_PKEY *key)
+{
+	unsigned char *der = NULL;
+	int length = i2d_PrivateKey(key, &der); /* PKCS#1, of an RSA key */
+	g_assert_cmpint(length, >, 0);
+	g_autofree char *text = g_base64_encode(der, (gsize)length);
+	OPENSSL_free(der);
+	return g_strdup_printf("<r:KeyBlob>%s</r:KeyBlob>", text);
+}
+
+static char *
+generation_test_certificate_blob(EVP_PKEY *key, const char *name)
+{
+	X509 *x509 = X509_new();
+	X509_gmtime_adj(X509_getm_notBefore(x509), 0);
+	X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "CN", MBSTRING_ASC,
+	    (const unsigned char *)name, -1, -1, 0);
+	X509_set_issuer_name(x509, X509_get_subject_name(x509));
+	X509_set_pubkey(x509, key);
+	g_assert_cmpint(X509_sign(x509, key, EVP_sha256()), >, 0);
+	unsigned char *der = NULL;
+	int length = i2d_X509(x509, &der);
+	g_autofree char *text = g_base64_encode(der, (gsize)length);
+	OPENSSL_free(der);
+	X509_free(x509);
+	return g_strdup_printf("<r:CertificateBlob>%s</r:CertificateBlob>", text);
+}
+
+static void
+generation_test_expect_status(
+    TestClient *client, const char *method, const char *parameters, guint status)
+{
+	g_test_message("%s, %u", method, status);
+	g_assert_cmpuint(test_invoke(client, STORE, method, parameters, NULL), ==, status);
+}
+
+static void
+generation_test_expect_fault(TestClient *client, const char *class_name, const char *action,
+    const char *id, const char *body, const char *subcode)
+{
+	g_test_message("%s of %s %s", action, class_name, id);
+	g_autofree char *envelope = test_envelope(class_name, action, "InstanceID", id, body);
+	g_autofree char *fault = test_fault(client, envelope);
+	g_assert_cmpstr(fault, ==, subcode);
+}
+
+#define GENERATE(algorithm, length) \
+	"<r:KeyAlgorithm>" algorithm "</r:KeyAlgorithm><r:KeyLength>" length "</r:KeyLength>"
+
+static void
+generation_test_store_keys(TestClient *client, EVP_PKEY *own, EVP_PKEY *other)
+{
+	g_autofree char *blob = generation_test_key_blob(own);
+	g_autofree char *one_more = generation_test_key_blob(other);
+	EVP_PKEY *long_key = EVP_RSA_gen(3072); /* more than 1210 bytes of PKCS#1 */
+	g_autofree char *large = generation_test_key_blob(long_key);
+	EVP_PKEY_free(long_key);
+	generation_test_expect_status(client, "AddKey", "<r:KeyBlob>MIIB</r:KeyBlob>", 2062);
+	generation_test_expect_status(client, "AddKey", large, 2062);
+	generation_test_expect_status(client, "AddKey", blob, 0);
+	generation_test_expect_status(client, "AddKey", blob, 2058);
+	generation_test_expect_status(client, "GenerateKeyPair", GENERATE("1", "2048"), 2066);
+	generation_test_expect_status(client, "GenerateKeyPair", GENERATE("0", "1024"), 2066);
+	generation_test_expect_status(client, "GenerateKeyPair", GENERATE("0", "2048"), 0);
+	generation_test_expect_status(client, "GenerateKeyPair", GENERATE("0", "2048"), 23);
+	generation_test_expect_status(client, "AddKey", one_more, 23);
+	/* a request for the key of handle 1 is none for that of handle 0 */
+	g_autoptr(TestAnswer) key = test_get(
+	    client, "AMT_PublicPrivateKeyPair", "InstanceID", "Intel(r) AMT Key: Handle: 1");
+	g_autofree char *der = test_find(key->body, "DERKey");
+	g_autofree char *request = test_null_request(der);
+	g_autofree char *mismatched = g_strdup_printf(REQUEST, 1, request);
+	g_autofree char *odd = g_strdup_printf(REQUEST, 9, request);
+	g_autofree char *broken = g_strdup_printf(REQUEST, 1, "MIIB");
+	generation_test_expect_status(client, "GeneratePKCS10RequestEx", mismatched, 2064);
+	generation_test_expect_status(client, "GeneratePKCS10RequestEx", odd, 36);
+	generation_test_expect_status(client, "GeneratePKCS10RequestEx", broken, 36);
+	char *handle = strstr(mismatched, "Handle: 0");
+	handle[strlen("Handle: ")] = '7';
+	generation_test_expect_status(client, "GeneratePKCS10RequestEx", mismatched, 2053);
+}
+
+#define CONTEXT(handle) \
+	"<r:AMT_TLSCredentialContext " \
+	"xmlns:r=\"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_TLSCredentialContext\">" \
+	"<r:ElementInContext><a:Address>/wsman</a:Address><a:ReferenceParameters><w:ResourceURI>" \
+	"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_PublicKeyCertificate</" \
+	"w:ResourceURI><w:SelectorSet>" \
+	"<w:Selector Name=\"InstanceID\">Intel(r) AMT Certificate: Handle: " handle \
+	"</w:Selector></w:SelectorSet>" \
+	"</a:ReferenceParameters></r:ElementInContext><r:ElementProvidingContext><a:Address>/" \
+	"wsman</a:Address>" \
+	"<a:ReferenceParameters><w:ResourceURI>http://intel.com/wbem/wscim/1/amt-schema/1/" \
+	"AMT_TLSProtocolEndpointCollection</w:ResourceURI><w:SelectorSet><w:Selector " \
+	"Name=\"ElementName\">" \
+	"TLSProtocolEndpointInstances " \
+	"Collection</w:Selector></w:SelectorSet></a:ReferenceParameters>" \
+	"</r:ElementProvidingContext></r:AMT_TLSCredentialContext>"
+
+static void
+generation_test_store_certificates(TestClient *client, EVP_PKEY *own, EVP_PKEY *other)
+{
+	g_autofree char *blob = generation_test_certificate_blob(own, "pc-0001.example.com");
+	g_autofree char *root = generation_test_certificate_blob(other, "Root");
+	g_autofree char *third = generation_test_certificate_blob(other, "Third");
+	g_autofree char *zeros = g_strnfill(5468, 'A'); /* 4101 bytes */
+	g_autofree char *large =
+	    g_strdup_printf("<r:CertificateBlob>%s</r:CertificateBlob>", zeros);
+	generation_test_expect_status(client, "AddCertificate", large, 2063);
+	generation_test_expect_status(client, "AddCertificate", blob, 0);
+	generation_test_expect_status(client, "AddTrustedRootCertificate", blob, 2058);
+	generation_test_expect_status(client, "AddTrustedRootCertificate", root, 0);
+	generation_test_expect_status(client, "AddCertificate", third, 23);
+	generation_test_expect_fault(client, "AMT_TLSCredentialContext", "Create", "x",
+	    CONTEXT("1"), "InvalidSelectors"); /* a root, without a key */
+	generation_test_expect_fault(
+	    client, "AMT_TLSCredentialContext", "Create", "x", CONTEXT("9"), "InvalidSelectors");
+	g_autofree char *create =
+	    test_envelope("AMT_TLSCredentialContext", "Create", NULL, NULL, CONTEXT("0"));
+	g_autoptr(TestAnswer) created = test_client_post(client, create);
+	g_assert_cmpuint(created->status, ==, 200);
+	generation_test_expect_fault(client, "AMT_PublicKeyCertificate", "Delete",
+	    "Intel(r) AMT Certificate: Handle: 0", "", "AccessDenied");
+	generation_test_expect_fault(client, "AMT_PublicPrivateKeyPair", "Delete",
+	    "Intel(r) AMT Key: Handle: 0", "", "AccessDenied");
+	generation_test_expect_fault(client, "AMT_PublicPrivateKeyPair", "Delete",
+	    "Intel(r) AMT Key: Handle: 9", "", "InvalidSelectors");
+	g_autofree char *unused = test_envelope(
+	    "AMT_PublicPrivateKeyPair", "Delete", "InstanceID", "Intel(r) AMT Key: Handle: 1", "");
+	g_autoptr(TestAnswer) deleted = test_client_post(client, unused);
+	g_assert_cmpuint(deleted->status, ==, 200);
+	g_autofree char *odd = test_envelope(
+	    "AMT_PublicPrivateKeyPair", "Get", "Handle", "Intel(r) AMT Key: Handle: 0", "");
+	g_autofree char *fault = test_fault(client, odd);
+	g_assert_cmpstr(fault, ==, "InvalidSelectors");
+}
+
+static void
+generation_test_store(void)
+{
+	const char *const arguments[] = { "--set", "keys-max=2", "--set", "certificates-max=2",
+		NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	EVP_PKEY *own = EVP_RSA_gen(2048);
+	EVP_PKEY *other = EVP_RSA_gen(2048);
+	generation_test_store_keys(client, own, other);
+	generation_test_store_certificates(client, own, other);
+	EVP_PKEY_free(own);
+	EVP_PKEY_free(other);
+	test_sim_stop(sim);
+}
+
 /* Refusals begin after ten failures, double up to a limit, and begin anew after a calm hour: amt/12 */
 
 static guint
@@ -679,17 +836,27 @@ generation_test_idle_kib(const char *devices)
 	return resident;
 }
 
+static gboolean
+generation_test_is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	return TRUE;
+#else
+	return FALSE;
+#endif
+}
+
 static void
 generation_test_idle_memory(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	g_test_skip("a sanitizer takes memory of its own");
-#else
+	if (generation_test_is_sanitized()) {
+		g_test_skip("a sanitizer takes memory of its own");
+		return;
+	}
 	guint64 few = generation_test_idle_kib("9");
 	guint64 many = generation_test_idle_kib("609");
 	g_test_message("%" G_GUINT64_FORMAT " KiB, %" G_GUINT64_FORMAT " KiB", few, many);
 	g_assert_cmpuint(many - few, <, 600 * 15);
-#endif
 }
 
 /* As a user who may not go beyond the hard limit */
@@ -731,6 +898,7 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/generations/nineteen", generation_test_nineteen);
 	g_test_add_func("/sim/generations/host-based", generation_test_host_based);
 	g_test_add_func("/sim/back-off", generation_test_back_off);
+	g_test_add_func("/sim/store/refusals", generation_test_store);
 	g_test_add_func("/sim/psk/refusals", generation_test_psk_refusals);
 	g_test_add_func("/sim/psk/switches", generation_test_psk_switches);
 	g_test_add_func("/sim/psk/set-up", generation_test_psk_setup);
