@@ -174,9 +174,14 @@ static guint32
 keys_sign_request(PvSimCall *call, X509_REQ *request, EVP_PKEY *key)
 {
 	static const char *const digests[] = { "SHA1", "SHA256", "SHA384" };
+	static const int placeholders[] = { NID_sha1WithRSAEncryption, NID_sha256WithRSAEncryption,
+		NID_sha384WithRSAEncryption };
 	guint algorithm = pv_sim_instance_get_uint(call->input, "SigningAlgorithm");
 	if (algorithm >= G_N_ELEMENTS(digests) ||
 	    (algorithm == 0 && call->device->personality->version >= 1800))
+		return PV_SIM_STATUS_INVALID_PARAMETER;
+	if (call->device->switches->pkcs10_placeholder &&
+	    X509_REQ_get_signature_nid(request) != placeholders[algorithm])
 		return PV_SIM_STATUS_INVALID_PARAMETER;
 	EVP_PKEY *asked = X509_REQ_get0_pubkey(request);
 	if (asked == NULL || EVP_PKEY_eq(asked, key) != 1)

@@ -5,6 +5,7 @@
 
 #define HELLO_VERSION_PKI 3
 #define HELLO_VERSION_PSK 2
+#define HELLO_RETRY_PSK 14 /* the highest RetryCount of version 2 */
 #define HELLO_EACH_MINUTE 5 /* packets a minute apart */
 #define HELLO_EACH_FIVE 12 /* then five minutes apart, for an hour */
 #define HELLO_EACH_HOUR 23 /* then an hour apart */
@@ -58,8 +59,11 @@ pv_sim_hello_packet(const PvSimDevice *device)
 }
 
 guint
-pv_sim_hello_next_minutes(guint sent)
+pv_sim_hello_next_minutes(const PvSimDevice *device)
 {
+	guint sent = device->hello_retry;
+	if (sent > HELLO_RETRY_PSK && pv_sim_device_has_psk(device))
+		return 0;
 	if (sent <= HELLO_EACH_MINUTE)
 		return 1;
 	if (sent <= HELLO_EACH_MINUTE + HELLO_EACH_FIVE)

@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* A version 3 hello packet: amt/02 */
+/* A hello packet, version 3, or 2 of a device with PID and PPS: amt/02 */
 GByteArray *pv_sim_hello_packet(const PvSimDevice *device); /* g_byte_array_unref() */
-/* How long after hello number @sent (from 1) the next one comes, in minutes; 0: no more */
-guint pv_sim_hello_next_minutes(guint sent);
+/* How long after the last hello the next one comes, in minutes; 0: no more */
+guint pv_sim_hello_next_minutes(const PvSimDevice *device);
 
 G_END_DECLS

@@ -18,9 +18,10 @@ static const PvSimPowerScheme personality_desktop[] = {
 /* What differs between the generations, as amt/11 and amt/01 section 4 say. Where set-up asks for a login is told of
  * "older firmware" only (amt/03 section 5): here up to 9.5. */
 static const char *const personality_3_2[] = { "tls-min=1.0", "tls-max=1.0", "suites=rsa",
-	"digest-in-setup=true", "pkcs10=false", "root-hash=sha1", "kerberos-needs-spn=true", NULL };
+	"digest-in-setup=true", "qop=both", "pkcs10=false", "root-hash=sha1",
+	"kerberos-needs-spn=true", NULL };
 static const char *const personality_6_2[] = { "tls-min=1.0", "tls-max=1.1", "suites=rsa",
-	"digest-in-setup=true", "pkcs10=false", NULL };
+	"digest-in-setup=true", "qop=both", "pkcs10=false", NULL };
 static const char *const personality_11_8[] = { "tls-min=1.0", "tls-max=1.1", "suites=rsa", NULL };
 static const char *const personality_12_0[] = { "tls-min=1.1", "tls-max=1.2", "suites=rsa", NULL };
 /* the certificate of the on-die CA since Tiger Lake; a mobile one, which still has TLS 1.1 */

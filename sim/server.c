@@ -771,7 +771,7 @@ server_hello_due(gpointer data)
 	(void)server_send_hello(node, node->server->provision_host,
 	    node->server->provision_port); /* the next one comes anyway */
 	device->hello_retry++;
-	guint minutes = pv_sim_hello_next_minutes(device->hello_retry);
+	guint minutes = pv_sim_hello_next_minutes(device);
 	if (minutes > 0)
 		node->hello = pv_sim_loop_after(node->loop,
 		    minutes * device->switches->hello_minute_msec, server_hello_due, node);

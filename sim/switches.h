@@ -59,6 +59,7 @@ typedef struct {
 	guint lock_calm_sec;
 	guint generate_busy;
 	guint pkcs10;
+	guint pkcs10_placeholder;
 	guint certificates_max;
 	guint keys_max;
 	guint acl_max_digest;
@@ -74,6 +75,7 @@ typedef struct {
 	guint on_die_chain;
 	guint on_die_certificates;
 	guint suites;
+	guint tls_intolerant;
 	guint tls_trademark;
 	guint tls_local_first;
 	guint wireless;

@@ -313,6 +313,18 @@ tls_suites(const TlsKind *kind)
 	    kind->psk == TLS_PSK_TOO ? ":" TLS_SUITES_PSK : "", old ? ":@SECLEVEL=0" : "", NULL);
 }
 
+/* amt/12 quirk 23 */
+static int
+tls_meet_hello(SSL *ssl, int *alert, void *data)
+{
+	PvSimDevice *device = SSL_get_app_data(ssl);
+	if (!device->switches->tls_intolerant ||
+	    SSL_client_hello_get0_legacy_version(ssl) <= TLS1_VERSION)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_BAD_RECORD_MAC;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
 static SSL_CTX *
 tls_make_context(const TlsKind *kind)
 {
@@ -336,6 +348,7 @@ tls_make_context(const TlsKind *kind)
 		SSL_CTX_set_psk_server_callback(context, tls_find_psk);
 		SSL_CTX_set_max_proto_version(context, versions[MIN(kind->max, PV_SIM_TLS_1_2)]);
 	}
+	SSL_CTX_set_client_hello_cb(context, tls_meet_hello, NULL);
 	if (kind->ask) {
 		SSL_CTX_set_verify(
 		    context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -505,6 +518,7 @@ pv_sim_tls_refusal(SSL *ssl, PvSimDevice *device)
 	case SSL_R_NO_SHARED_CIPHER:
 		return tls_psk(device) == TLS_PSK_ONLY ? "psk-not-offered" : "version-or-cipher";
 	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_CALLBACK_FAILED: /* tls-intolerant */
 	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION: /* the client will not go as low ... */
 	case SSL_R_WRONG_VERSION_NUMBER: /* ... and says so in a record of a higher version */
 		return "version-or-cipher";

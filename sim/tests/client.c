@@ -612,6 +612,8 @@ client_take_challenge(TestClient *client, const TestAnswer *answer)
 	client->realm = client_quoted(challenge, "realm");
 	client->nonce = client_quoted(challenge, "nonce");
 	client->qop = client_quoted(challenge, "qop");
+	if (client->qop != NULL)
+		client->qop[strcspn(client->qop, ",")] = '\0'; /* the first of a list */
 	client->count = 0;
 }
 

@@ -73,6 +73,23 @@ generation_test_versions(void)
 	test_sim_stop(sim);
 }
 
+/* Only TLS 1.0 and no offer of more will do: amt/12 quirk 23 */
+static void
+generation_test_intolerant(void)
+{
+	const char *const arguments[] = { "--personality", "6.2", "--set", "tls-intolerant=true",
+		NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) all = test_client_new(sim, 0);
+	all->old = TRUE;
+	g_assert_false(test_client_connect(all));
+	g_assert_nonnull(strstr(all->refused, "bad record mac"));
+	g_autoptr(TestClient) oldest = test_client_new(sim, 0);
+	oldest->version = TLS1_VERSION;
+	g_assert_true(test_client_connect(oldest));
+	test_sim_stop(sim);
+}
+
 /* Which certificate set-up shows, and which suites it takes */
 static void
 generation_test_identity(void)
@@ -292,13 +309,15 @@ generation_test_server_header(void)
 	test_sim_stop(sim);
 }
 
-#define REQUEST \
+#define REQUEST_OF(handle) \
 	"<r:KeyPair><a:Address>/wsman</a:Address><a:ReferenceParameters><w:ResourceURI>" \
 	"http://intel.com/wbem/wscim/1/amt-schema/1/AMT_PublicPrivateKeyPair</" \
 	"w:ResourceURI><w:SelectorSet>" \
-	"<w:Selector Name=\"InstanceID\">Intel(r) AMT Key: Handle: 0</w:Selector></w:SelectorSet>" \
+	"<w:Selector Name=\"InstanceID\">Intel(r) AMT Key: Handle: " handle \
+	"</w:Selector></w:SelectorSet>" \
 	"</a:ReferenceParameters></r:KeyPair><r:SigningAlgorithm>%u</r:SigningAlgorithm>" \
 	"<r:NullSignedCertificateRequest>%s</r:NullSignedCertificateRequest>"
+#define REQUEST REQUEST_OF("0")
 
 /* SHA-1 went with CSME 18: amt/06 section 1 */
 static void
@@ -469,7 +488,7 @@ generation_test_expect_fault(TestClient *client, const char *class_name, const c
 	"<r:KeyAlgorithm>" algorithm "</r:KeyAlgorithm><r:KeyLength>" length "</r:KeyLength>"
 
 static void
-generation_test_store_keys(TestClient *client, EVP_PKEY *own, EVP_PKEY *other)
+generation_test_store_keys(TestSim *sim, TestClient *client, EVP_PKEY *own, EVP_PKEY *other)
 {
 	g_autofree char *blob = generation_test_key_blob(own);
 	g_autofree char *one_more = generation_test_key_blob(other);
@@ -496,6 +515,13 @@ generation_test_store_keys(TestClient *client, EVP_PKEY *own, EVP_PKEY *other)
 	generation_test_expect_status(client, "GeneratePKCS10RequestEx", mismatched, 2064);
 	generation_test_expect_status(client, "GeneratePKCS10RequestEx", odd, 36);
 	generation_test_expect_status(client, "GeneratePKCS10RequestEx", broken, 36);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "switch:pkcs10-placeholder=same", NULL),
+	    ==, 0);
+	g_autofree char *right = g_strdup_printf(REQUEST_OF("1"), 1, request);
+	g_autofree char *wrong = g_strdup_printf(REQUEST_OF("1"), 2, request);
+	generation_test_expect_status(client, "GeneratePKCS10RequestEx", right, 0);
+	generation_test_expect_status(client, "GeneratePKCS10RequestEx", wrong, 36);
 	char *handle = strstr(mismatched, "Handle: 0");
 	handle[strlen("Handle: ")] = '7';
 	generation_test_expect_status(client, "GeneratePKCS10RequestEx", mismatched, 2053);
@@ -565,7 +591,7 @@ generation_test_store(void)
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	EVP_PKEY *own = EVP_RSA_gen(2048);
 	EVP_PKEY *other = EVP_RSA_gen(2048);
-	generation_test_store_keys(client, own, other);
+	generation_test_store_keys(sim, client, own, other);
 	generation_test_store_certificates(client, own, other);
 	EVP_PKEY_free(own);
 	EVP_PKEY_free(other);
@@ -773,6 +799,42 @@ generation_test_root_hash(void)
 	}
 }
 
+/* RetryCount goes from 0 to 14 in version 2: amt/02 */
+static void
+generation_test_psk_retries(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	g_assert_cmpint(bind(fd, (struct sockaddr *)&address, size), ==, 0);
+	g_assert_cmpint(listen(fd, 32), ==, 0);
+	g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &size), ==, 0);
+	g_autofree char *to = g_strdup_printf("127.0.0.1:%u", ntohs(address.sin_port));
+	const char *const arguments[] = { "--personality", "6.2", "--set", "pid=" PID, "--set",
+		"pps=" PPS, "--set", "hello-minute-msec=1", "--provision-server", to, NULL };
+	TestSim *sim = test_sim_start(arguments);
+	for (guint i = 0; i < 15; i++) {
+		guint8 bytes[64];
+		int peer = accept(fd, NULL, NULL);
+		g_assert_cmpint(recv(peer, bytes, sizeof bytes, MSG_WAITALL), ==, 32);
+		g_assert_cmpuint(bytes[4], ==, i);
+		close(peer);
+	}
+	/* by the schedule the next ones were due within 5 ms each; when set-up is over, none is to come */
+	for (guint try = 0; try < 500; try++) {
+		g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+		if (strcmp(test_dump_string(dump, "state"), "pre") == 0)
+			break;
+		g_usleep(20000); /* polls for an event: the period ends */
+	}
+	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+	g_assert_cmpstr(test_dump_string(dump, "state"), ==, "pre");
+	g_assert_cmpint(test_dump_int(dump, "counters.hellos"), ==, 15);
+	close(fd);
+	test_sim_stop(sim);
+}
+
 /* SetTLSPSK gives the secrets of the next set-up; a partial unprovisioning keeps them, a full one does not */
 static void
 generation_test_set_psk(void)
@@ -799,6 +861,20 @@ generation_test_set_psk(void)
 		g_assert_cmpuint(try, <, 500);
 		g_usleep(20000); /* polls for an event: the stack comes back */
 	}
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "reset", "pc-0001", "--state", "post", NULL), ==, 0);
+	g_clear_pointer(&client->nonce, g_free);
+	g_assert_cmpuint(test_invoke(client, SETUP, "SetTLSPSK",
+			     "<r:PID>" PID "</r:PID><r:PPS>" PPS "</r:PPS>", NULL),
+	    ==, 0);
+	g_autoptr(JsonNode) given = test_sim_dump(sim, "pc-0001");
+	g_assert_cmpstr(test_dump_string(given, "pid"), ==, PID);
+	g_assert_cmpuint(test_invoke(client, SETUP, "Unprovision",
+			     "<r:ProvisioningMode>1</r:ProvisioningMode>", NULL),
+	    ==, 0);
+	g_autoptr(JsonNode) forgotten = test_sim_dump(sim, "pc-0001");
+	g_assert_cmpstr(test_dump_string(forgotten, "pid"), ==, "");
+	g_assert_cmpstr(test_dump_string(forgotten, "pps"), ==, "");
 	test_sim_stop(sim);
 
 	const char *const modern[] = { "--personality", "16.1", "--state", "post", NULL };
@@ -888,6 +964,7 @@ main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/sim/generations/tls-versions", generation_test_versions);
+	g_test_add_func("/sim/generations/intolerant", generation_test_intolerant);
 	g_test_add_func("/sim/generations/identity", generation_test_identity);
 	g_test_add_func("/sim/generations/root-hash", generation_test_root_hash);
 	g_test_add_func("/sim/generations/classes", generation_test_classes);
@@ -903,6 +980,7 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/psk/switches", generation_test_psk_switches);
 	g_test_add_func("/sim/psk/set-up", generation_test_psk_setup);
 	g_test_add_func("/sim/psk/hello", generation_test_psk_hello);
+	g_test_add_func("/sim/psk/retries", generation_test_psk_retries);
 	g_test_add_func("/sim/psk/set", generation_test_set_psk);
 	g_test_add_func("/sim/idle/memory", generation_test_idle_memory);
 	g_test_add_func("/sim/idle/files-limit", generation_test_files_limit);
