@@ -863,6 +863,7 @@ generation_test_set_psk(void)
 	}
 	g_assert_cmpint(
 	    test_sim_command(sim, NULL, "reset", "pc-0001", "--state", "post", NULL), ==, 0);
+	test_client_close(client);
 	g_clear_pointer(&client->nonce, g_free);
 	g_assert_cmpuint(test_invoke(client, SETUP, "SetTLSPSK",
 			     "<r:PID>" PID "</r:PID><r:PPS>" PPS "</r:PPS>", NULL),
