@@ -89,6 +89,39 @@ pv_psk_parse_pps(PvSecret *text, GError **error)
 	return secret;
 }
 
+/* @out has room for the dashes and a NUL */
+static void
+psk_dash(const char *text, gsize length, char *out)
+{
+	for (gsize i = 0; i < length; i++) {
+		if (i > 0 && i % PSK_GROUP == 0)
+			*out++ = '-';
+		*out++ = text[i];
+	}
+	*out = '\0';
+}
+
+char *
+pv_psk_dup_dashed_pid(const char *pid)
+{
+	gsize length = strlen(pid);
+	char *dashed = g_malloc(2 * length + 1);
+	psk_dash(pid, length, dashed);
+	return dashed;
+}
+
+PvSecret *
+pv_psk_dup_dashed_pps(const PvSecret *pps)
+{
+	char dashed[2 * PV_PSK_PPS_LENGTH + 1];
+	gsize length = 0;
+	const char *text = pv_secret_peek(pps, &length);
+	psk_dash(text, MIN(length, PV_PSK_PPS_LENGTH), dashed);
+	PvSecret *secret = pv_secret_new(dashed, -1);
+	OPENSSL_cleanse(dashed, sizeof dashed);
+	return secret;
+}
+
 /* Evenly drawn: bytes beyond the largest multiple of 36 are thrown away. Every @group-th character checks those
  * before it. */
 static gboolean

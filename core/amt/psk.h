@@ -14,6 +14,10 @@ G_BEGIN_DECLS
 char *pv_psk_parse_pid(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvSecret *pv_psk_parse_pps(PvSecret *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* With a dash after each four characters, as MEBx shows both. (transfer full) */
+char *pv_psk_dup_dashed_pid(const char *pid);
+PvSecret *pv_psk_dup_dashed_pps(const PvSecret *pps);
+
 /* A new pair from the system's random numbers. *pid, *pps: (transfer full) */
 gboolean pv_psk_new(char **pid, PvSecret **pps, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

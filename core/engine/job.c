@@ -485,6 +485,25 @@ job_check_psk(PvJob *job, GError **error)
 	return FALSE;
 }
 
+/* No document says what bytes firmware takes PID and PPS for on the wire; the stage tls has a parameter for that, which
+ * stands behind the mode in its fact: "psk", "psk dashed-pid", "psk dashed-pps", "psk dashed". */
+static void
+job_shape_psk(PvJob *job, char **pid, PvSecret **pps)
+{
+	const char *mode = pv_job_get_fact(job, "tls.mode");
+	gboolean both = g_str_has_suffix(mode, " dashed");
+	if (both || g_str_has_suffix(mode, " dashed-pid")) {
+		char *dashed = pv_psk_dup_dashed_pid(*pid);
+		g_free(*pid);
+		*pid = dashed;
+	}
+	if (both || g_str_has_suffix(mode, " dashed-pps")) {
+		PvSecret *dashed = pv_psk_dup_dashed_pps(*pps);
+		pv_secret_unref(*pps);
+		*pps = dashed;
+	}
+}
+
 /* The PID that the device said hello with, and the PPS that goes with it. Both are given to @options and owned by the
  * caller. */
 static gboolean
@@ -509,8 +528,11 @@ job_choose_psk(PvJob *job, char **pid, PvSecret **pps, GError **error)
 		return FALSE;
 	}
 	*pps = pv_db_dup_secret(job->site->db, "", name, "current", error);
+	if (*pps == NULL)
+		return FALSE;
 	*pid = g_strdup(known);
-	return *pps != NULL;
+	job_shape_psk(job, pid, pps);
+	return TRUE;
 }
 
 static PvWsman *
@@ -527,7 +549,8 @@ job_new_session(PvJob *job, GError **error)
 		return NULL;
 	}
 	gboolean operational = job_is_operational(job);
-	gboolean psk = !operational && g_strcmp0(pv_job_get_fact(job, "tls.mode"), "psk") == 0;
+	const char *mode = pv_job_get_fact(job, "tls.mode");
+	gboolean psk = !operational && mode != NULL && g_str_has_prefix(mode, "psk");
 	g_autoptr(PvIdentity) identity = NULL;
 	g_autofree char *pid = NULL;
 	g_autoptr(PvSecret) pps = NULL;

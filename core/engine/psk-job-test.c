@@ -22,6 +22,7 @@ typedef struct {
 	SSL_CTX *tls;
 	FakeHttp *http;
 	GHashTable *facts; /* of the next job */
+	const char *identity, *key; /* that the device takes */
 } Fixture;
 
 static gboolean
@@ -34,16 +35,20 @@ psk_job_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, g
 static unsigned int
 psk_job_find_key(SSL *ssl, const char *identity, unsigned char *key, unsigned int key_bytes)
 {
-	if (g_strcmp0(identity, PID) != 0 || strlen(PPS) > key_bytes)
+	const Fixture *f = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	if (g_strcmp0(identity, f->identity) != 0 || strlen(f->key) > key_bytes)
 		return 0;
-	memcpy(key, PPS, strlen(PPS));
-	return (unsigned int)strlen(PPS);
+	memcpy(key, f->key, strlen(f->key));
+	return (unsigned int)strlen(f->key);
 }
 
 static void
 psk_job_start_device(Fixture *f)
 {
+	f->identity = PID;
+	f->key = PPS;
 	f->tls = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_set_app_data(f->tls, f);
 	SSL_CTX_set_security_level(f->tls, 0);
 	SSL_CTX_set_min_proto_version(f->tls, TLS1_VERSION);
 	SSL_CTX_set_psk_server_callback(f->tls, psk_job_find_key);
@@ -205,12 +210,40 @@ test_life(Fixture *f, gconstpointer data)
 	psk_job_expect(f, PV_ERROR_UNSUPPORTED, "handshake");
 }
 
+/* firmware that takes the pair as MEBx shows it */
+static void
+test_dashed(Fixture *f, gconstpointer data)
+{
+	static const struct {
+		const char *mode, *identity, *key;
+	} rows[] = {
+		{ "psk", PID, PPS },
+		{ "psk dashed-pid", "0000-037M", PPS },
+		{ "psk dashed-pps", PID, "NKLD-G5DC-RRNQ-E9YZ-ZIJL-7LFL-VJED-69XJ" },
+		{ "psk dashed", "0000-037M", "NKLD-G5DC-RRNQ-E9YZ-ZIJL-7LFL-VJED-69XJ" },
+	};
+	psk_job_store_key(f, PPS);
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autoptr(GError) error = NULL;
+		gboolean verified = FALSE;
+		f->identity = rows[i].identity;
+		f->key = rows[i].key;
+		psk_job_set_fact(f, "tls.mode", rows[i].mode);
+		g_autofree char *met = psk_job_dial(f, &verified, &error);
+		g_assert_no_error(error);
+		g_assert_true(g_str_has_suffix(met, rows[i].identity));
+		psk_job_set_fact(f, "tls.mode", rows[(i + 1) % G_N_ELEMENTS(rows)].mode);
+		psk_job_expect(f, PV_ERROR_AUTH, "refused the pre-shared key");
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add("/engine/psk/refused", Fixture, NULL, psk_job_set_up, test_refused, psk_job_tear_down);
 	g_test_add("/engine/psk/wrong-key", Fixture, NULL, psk_job_set_up, test_wrong_key, psk_job_tear_down);
+	g_test_add("/engine/psk/dashed", Fixture, NULL, psk_job_set_up, test_dashed, psk_job_tear_down);
 	g_test_add("/engine/psk/life", Fixture, NULL, psk_job_set_up, test_life, psk_job_tear_down);
 	return g_test_run();
 }

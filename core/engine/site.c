@@ -648,6 +648,38 @@ site_check_client(PvSite *site, GPtrArray *found)
 			pv_identity_get_path(site->client), days));
 }
 
+static gboolean
+site_uses_psk(const PvPipeline *pipeline)
+{
+	for (guint i = 0; pipeline != NULL && i < pipeline->stages->len; i++) {
+		const PvPipelineStage *entry = pipeline->stages->pdata[i];
+		if (g_str_equal(entry->stage->type, "tls") && pv_values_has(entry->values, "mode") &&
+		    g_str_equal(pv_values_get_string(entry->values, "mode"), "psk"))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Set-up by pre-shared key, in a pipeline of devices that the policy does not let do it */
+static void
+site_check_psk(PvSite *site, GPtrArray *found)
+{
+	const char *text = "sets devices up by pre-shared key, for which the group needs \"tls\": \"legacy\"";
+	GHashTableIter iter;
+	gpointer value = NULL;
+	g_hash_table_iter_init(&iter, site->groups);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const PvGroup *group = value;
+		if (group->tls != PV_TLS_LEGACY &&
+		    site_uses_psk(g_hash_table_lookup(site->pipelines, group->pipeline)))
+			g_ptr_array_add(found, g_strdup_printf("group %s: its pipeline %s %s", group->name,
+						   group->pipeline, text));
+	}
+	if (site_uses_psk(g_hash_table_lookup(site->pipelines, site->default_pipeline)))
+		g_ptr_array_add(found, g_strdup_printf("devices without a group: their pipeline %s %s",
+					   site->default_pipeline, text));
+}
+
 GPtrArray *
 pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable)
 {
@@ -655,6 +687,7 @@ pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable)
 	g_autoptr(GError) error = NULL;
 	site_check_identities(site, found);
 	site_check_client(site, found);
+	site_check_psk(site, found);
 	for (guint i = 0; i < site->candidates->len; i++) {
 		const PvCandidate *candidate = site->candidates->pdata[i];
 		g_autoptr(GError) caught = NULL;

@@ -61,7 +61,7 @@ gboolean pv_job_save_facts(PvJob *job, GError **error) G_GNUC_WARN_UNUSED_RESULT
  * pv_job_get_wsman:
  *
  * The session with the device. Dials at the first use: in set-up with the provisioning certificate, accepting and
- * pinning the device's own certificate, or where the fact tls.mode is "psk" with the pre-shared key of the device's PID;
+ * pinning the device's own certificate, or where the fact tls.mode begins with "psk" with the pre-shared key of the device's PID;
  * once the device is committed only by the site's CA and the device's name.
  * Logs in when the device asks for it: pending password, current one, then the candidates, few enough not to
  * drive the firmware into its back-off.

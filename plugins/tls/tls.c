@@ -62,7 +62,10 @@ tls_check_hello(PvJob *job, gboolean psk, GError **error)
 static void
 tls_set_mode(PvJob *job, gboolean psk)
 {
-	const char *wanted = psk ? "psk" : NULL;
+	const char *form = pv_job_get_string(job, "psk-form");
+	g_autofree char *wanted =
+	    psk ? g_strconcat("psk", g_str_equal(form, "plain") ? "" : " ", g_str_equal(form, "plain") ? "" : form, NULL)
+		: NULL;
 	if (g_strcmp0(pv_job_get_fact(job, "tls.mode"), wanted) == 0)
 		return;
 	pv_job_set_fact(job, "tls.mode", wanted);
@@ -134,6 +137,9 @@ static const PvParam tls_params[] = {
 	{ "mode", PV_PARAM_CHOICE, "\"pki\"",
 	    "how provost and the device meet in set-up: by provisioning certificate, or by PID and PPS",
 	    .choices = "pki|psk" },
+	{ "psk-form", PV_PARAM_CHOICE, "\"plain\"",
+	    "which of PID and PPS firmware takes with the dashes that MEBx shows; for those that refuse them plain",
+	    .choices = "plain|dashed-pid|dashed-pps|dashed" },
 	{ NULL },
 };
 

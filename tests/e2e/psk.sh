@@ -17,6 +17,8 @@ jq '(.stages[] | select(.stage == "tls")).mode = "psk" | .stages |= map(select(.
 edit "$PROVOST_SITE" '.pipelines += [ { name: "psk", file: "psk.json" } ]
     | .groups += [ { name: "psk", tls: "legacy", pipeline: "psk" }, { name: "strict", pipeline: "psk" } ]'
 import_fleet
+run site check
+ok /e2e/psk/site-check-names-the-group said 1 'group strict: its pipeline psk sets devices up by pre-shared key'
 
 # the stick: a pair for each computer; what MEBx takes from it is given to the simulated ones here
 printf 'N3w!passw0rd' >"$work/mebx"
@@ -69,6 +71,15 @@ for device in key newer; do
 	value "$device" '.counters | "\(.writes) \(.commits)"' >>"$work/after"
 done
 ok /e2e/psk/again-writes-nothing cmp "$work/before" "$work/after"
+
+# firmware that takes the pair with its dashes
+jq '(.stages[] | select(.stage == "tls"))["psk-form"] = "dashed"' "$dir/site/psk.json" >"$dir/site/dashed.json"
+edit "$PROVOST_SITE" '.pipelines += [ { name: "dashed", file: "dashed.json" } ]'
+simulator set wrong "pps=$(pair 2 pps)" switch:psk-identity=dashed switch:psk-key=dashed
+run provision wrong
+ok /e2e/psk/refuses-it-plain said 1 "refused the pre-shared key of PID $(pair 2 pid)"
+run provision --pipeline dashed wrong
+ok /e2e/psk/takes-it-dashed said 0 '1 of 1 Provisioned'
 
 # a device that waits for a certificate, and a pipeline that has no way for it
 "$provost" --quiet set cert --group legacy
