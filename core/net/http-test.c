@@ -269,6 +269,21 @@ http_test_full_chain(Fixture *f, gconstpointer unused)
 	g_assert_no_error(error);
 	g_assert_cmpuint(f->chain_length, ==, 3);
 	g_assert_true(f->chain_in_order);
+	g_assert_true(pv_http_is_mutual(http));
+}
+
+/* who has a certificate does not press it on anybody */
+static void
+http_test_not_asked(Fixture *f, gconstpointer unused)
+{
+	http_test_serve(f, f->device);
+	PvHttpOptions options = http_test_options(f);
+	options.identity = f->identity;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvHttp) http = http_test_get(&options, "/", NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(f->chain_length, ==, 0);
+	g_assert_false(pv_http_is_mutual(http));
 }
 
 static void
@@ -287,10 +302,10 @@ http_test_client_refused(Fixture *f, gconstpointer unused)
 		    "connect 127.0.0.1:%u: the device refused our certificate: unknown CA",
 		    options.port);
 		http_test_expect_error(&options, "/", PV_ERROR_AUTH, text);
+		options.identity = NULL;
+		http_test_expect_error(&options, "/", PV_ERROR_AUTH,
+		    "the device wants a certificate and we present none");
 	}
-	PvHttpOptions options = http_test_options(f);
-	http_test_expect_error(
-	    &options, "/", PV_ERROR_AUTH, "the device wants a certificate and we present none");
 }
 
 /* ---- which TLS ---- */
@@ -443,6 +458,7 @@ main(int argc, char **argv)
 	ADD("/net/http/refused-peers", http_test_refused_peers);
 	ADD("/requirements/S12-07.3/pinned", http_test_pinned);
 	ADD("/requirements/S12-07.5/full-chain", http_test_full_chain);
+	ADD("/net/http/certificate-not-asked-for", http_test_not_asked);
 	ADD("/net/http/client-refused", http_test_client_refused);
 	ADD("/requirements/S12-07.2/policy", http_test_policy);
 	ADD("/net/http/no-tls", http_test_no_tls);
