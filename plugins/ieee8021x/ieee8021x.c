@@ -219,7 +219,9 @@ ieee8021x_switch_off(
 	if (!ieee8021x_release(job, amt, class, NULL, error))
 		return FALSE;
 	pv_eap_clear(settings);
-	pv_instance_set(settings, "PxeTimeout", NULL);
+	/* only AMT_8021XProfile is told no more than that it is off; others get back what they said */
+	if (class->kind == PV_EAP_AMT)
+		pv_instance_set(settings, "PxeTimeout", NULL);
 	pv_instance_set(settings, "Enabled", class->off);
 	return pv_wsman_put(amt, settings, error);
 }
