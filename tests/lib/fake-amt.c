@@ -23,6 +23,7 @@ struct FakeAmt {
 	pthread_mutex_t lock;
 	GString *failure; /* empty: none; the first one only */
 	GPtrArray *asked; /* of "CLASS METHOD" */
+	GPtrArray *answers; /* by the index of the request: the answer's envelope, or NULL */
 	guint message;
 	FakeHttp *http;
 };
@@ -33,6 +34,7 @@ typedef struct {
 	char *method;
 	char *uri;
 	char *message_id;
+	guint index;
 } FakeAsk;
 
 static void
@@ -243,6 +245,9 @@ fake_amt_write_element(
 {
 	g_string_append_printf(out, "<%s:%s%s>", prefix, name, suffix);
 	g_autoptr(GList) names = properties != NULL ? json_object_get_members(properties) : NULL;
+	/* firmware sorts the properties of instances */
+	if (*suffix == '\0')
+		names = g_list_sort(names, (GCompareFunc)strcmp);
 	for (GList *member = names; member != NULL; member = member->next)
 		fake_amt_write_property(
 		    out, prefix, member->data, json_object_get_member(properties, member->data));
@@ -340,6 +345,9 @@ fake_amt_send(FakeAmt *fake, FakeHttpConnection *connection, guint status, const
 	    "b:MessageID>"
 	    "<c:ResourceURI>%s</c:ResourceURI></a:Header><a:Body>%s</a:Body></a:Envelope>",
 	    ask->uri, ask->message_id, ++fake->message, ask->uri, content);
+	g_ptr_array_set_size(fake->answers, (gint)MAX(fake->answers->len, ask->index + 1));
+	g_free(fake->answers->pdata[ask->index]);
+	fake->answers->pdata[ask->index] = g_strdup(text);
 	return fake_http_reply(connection, status,
 	    "Server: Intel(R) Active Management Technology 16.1.25\r\n"
 	    "Content-Type: application/soap+xml; charset=UTF-8\r\n",
@@ -372,6 +380,7 @@ fake_amt_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, 
 		return fake_http_reply(connection, 200,
 		    "Server: Intel(R) Active Management Technology 16.1.25\r\n", "");
 	fake_amt_read(request->body, &ask);
+	ask.index = request->index;
 	pthread_mutex_lock(&fake->lock);
 	g_ptr_array_add(fake->asked, g_strdup_printf("%s %s", ask.class_name, ask.method));
 	gboolean go_on;
@@ -415,6 +424,7 @@ fake_amt_new_from_data(const char *name, const char *json, GError **error)
 	fake->name = g_strdup(name);
 	fake->failure = g_string_new(NULL);
 	fake->asked = g_ptr_array_new_with_free_func(g_free);
+	fake->answers = g_ptr_array_new_with_free_func(g_free);
 	pthread_mutex_init(&fake->lock, NULL);
 	fake->parser = json_parser_new();
 	if (!json_parser_load_from_data(fake->parser, json, -1, error)) {
@@ -460,6 +470,7 @@ fake_amt_free(FakeAmt *fake)
 	g_free(fake->served);
 	g_string_free(fake->failure, TRUE);
 	g_ptr_array_unref(fake->asked);
+	g_ptr_array_unref(fake->answers);
 	pthread_mutex_destroy(&fake->lock);
 	g_free(fake->name);
 	g_free(fake);
@@ -493,6 +504,12 @@ fake_amt_get_body(FakeAmt *fake, guint i)
 {
 	const FakeHttpRequest *request = fake_http_get_request(fake->http, i);
 	return request != NULL ? request->body : NULL;
+}
+
+const char *
+fake_amt_get_answer(FakeAmt *fake, guint i)
+{
+	return i < fake->answers->len ? fake->answers->pdata[i] : NULL;
 }
 
 guint

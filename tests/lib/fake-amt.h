@@ -46,6 +46,7 @@ const char *fake_amt_get_failure(FakeAmt *fake);
 
 guint fake_amt_get_count(FakeAmt *fake);                 /* requests so far */
 const char *fake_amt_get_body(FakeAmt *fake, guint i);   /* lent; read it when the client is done */
+const char *fake_amt_get_answer(FakeAmt *fake, guint i); /* the same; NULL: none, or no envelope */
 /* requests for that class and method so far; NULL: any */
 guint fake_amt_count(FakeAmt *fake, const char *class_name, const char *method);
 

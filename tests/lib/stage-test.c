@@ -10,6 +10,7 @@
 
 #include "core/engine/job.h"
 #include "tests/lib/fake-amt.h"
+#include "tests/lib/request-check.h"
 
 #define STAGE_TEST_UUID "d2ffc23e-9dd1-412d-860a-54b2039b72ff"
 #define STAGE_TEST_FINGERPRINT "0000000000000000000000000000000000000000000000000000000000000001"
@@ -514,7 +515,7 @@ stage_test_new_job(StageTest *test, FakeAmt *fake)
 
 	PvJob *job = pv_job_new(test->site, &test->row, facts, NULL);
 	const PvWsmanOptions options = {
-		.address = "127.0.0.1", .port = fake_amt_get_port(fake), .request_msec = 10000
+		.address = "127.0.0.1", .port = fake_amt_get_port(fake), .request_msec = 60000
 	};
 	stage_test_now.session = pv_wsman_new(&options, NULL);
 	pv_job_take_wsman(job, stage_test_now.session);
@@ -533,6 +534,32 @@ stage_test_keep_facts(StageTest *test, PvJob *job)
 		g_hash_table_insert(test->facts, g_strdup(name), g_strdup(value));
 }
 
+/* Each request, whatever the fixture looks at, is as the protocol's documents have it. */
+static void
+stage_test_check_requests(FakeAmt *fake)
+{
+	g_autoptr(RequestCheck) check = request_check_new();
+	for (guint i = 0; i < fake_amt_get_count(fake); i++) {
+		const char *request = fake_amt_get_body(fake, i);
+		if (*request == '\0') /* pv_wsman_connect() */
+			continue;
+		g_autofree char *name = NULL;
+		g_autofree char *flaw = request_check_compare(check, request, &name);
+		/* what the last answer said of an instance goes back with its Put */
+		gboolean found = FALSE;
+		for (guint j = i; flaw == NULL && !found && j-- > 0;)
+			if (fake_amt_get_answer(fake, j) != NULL)
+				flaw = request_check_compare_kept(
+				    check, request, fake_amt_get_answer(fake, j), &found);
+		if (flaw != NULL)
+			g_error("%s is not as documented: %s: %s", name, flaw, request);
+		g_autofree char *blind = request_check_find_blind(check, request);
+		if (blind != NULL)
+			g_error("%s: the comparison does not see %s: %s", name, blind, request);
+		g_test_message("compared %s", name);
+	}
+}
+
 static void
 stage_test_run_round(StageTest *test, JsonObject *round)
 {
@@ -547,6 +574,7 @@ stage_test_run_round(StageTest *test, JsonObject *round)
 	stage_test_keep_facts(test, job);
 	test->changes = ok ? NULL : g_strdup(result->changes);
 	g_assert_cmpstr(fake_amt_get_failure(fake), ==, NULL);
+	stage_test_check_requests(fake);
 	const char *outcome = ok ? result->outcome : pv_error_get_name(error);
 	const char *wanted = json_object_get_string_member(round, "result");
 	if (g_strcmp0(outcome, wanted) != 0)
