@@ -264,9 +264,25 @@ pv_sim_switches_free(PvSimSwitches *switches)
 	g_free(switches);
 }
 
+/* errors, the log and lists quote what is set */
+static gboolean
+switches_is_printable(const char *text)
+{
+	if (!g_utf8_validate(text, -1, NULL))
+		return FALSE;
+	while (*text != '\0' && !g_ascii_iscntrl(*text))
+		text++;
+	return *text == '\0';
+}
+
 gboolean
 pv_sim_switches_set(PvSimSwitches *switches, const char *assignment, GError **error)
 {
+	if (!switches_is_printable(assignment)) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+		    "a switch is NAME=VALUE in one line of printable text");
+		return FALSE;
+	}
 	const char *equals = strchr(assignment, '=');
 	if (equals == NULL) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
