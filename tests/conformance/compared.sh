@@ -8,7 +8,6 @@ build=${PV_TOP_BUILDDIR:-.}
 rows=${PV_TOP_SRCDIR:?}/tests/conformance/requests.json
 logs=("$build"/plugins/*/*-test.log)
 count=0
-unsent=()
 
 if [ ! -e "${logs[0]}" ]; then
 	echo "1..0 # SKIP the plugins' tests have not run"
@@ -17,19 +16,14 @@ fi
 compared=$(sed -n 's/^# compared //p' "${logs[@]}" | sort | uniq -c)
 while read -r name cites; do
 	times=$(awk -v name="$name" '$2 == name { print $1 }' <<<"$compared")
+	count=$((count + 1))
 	if [ -n "$times" ]; then
-		count=$((count + 1))
 		echo "# compared $times times with $cites"
-		echo "ok $count /conformance/$name"
 	else
-		unsent+=("$name")
+		echo "# no test of a plugin sends it: its row shows nothing"
+		printf 'not '
 	fi
+	echo "ok $count /conformance/$name"
 done < <(jq -r '.[] | "\(.request) \(.cites)"' "$rows")
-for name in "${unsent[@]}"; do
-	echo "# documented, but no stage sends it yet: $name"
-done
-count=$((count + 1))
-[ "$count" -gt 1 ] || printf 'not '
-echo "ok $count /conformance/pairs"
-echo "# $((count - 1)) pairs of class and method compared"
+echo "# $count pairs of class and method"
 echo "1..$count"
