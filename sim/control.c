@@ -112,8 +112,7 @@ control_set_property(ControlCall *call, PvSimDevice *device, const char *name, c
 	char *bracket = strchr(text, '[');
 	const char *id = NULL;
 	if (dot == NULL) {
-		control_fail(call, "expected Class.Property, Class[InstanceID].Property, otp, "
-				   "clock-offset or switch:NAME");
+		control_fail(call, "expected Class.Property, Class[InstanceID].Property, otp, clock-offset or switch:NAME");
 		return;
 	}
 	*dot = '\0';
@@ -144,8 +143,7 @@ control_set_property(ControlCall *call, PvSimDevice *device, const char *name, c
 	    (id == NULL ||
 		(class->list != NULL && pv_sim_device_find_bag(device, class->name, id) == NULL &&
 		    strcmp(class->name, "AMT_EthernetPortSettings") != 0))) {
-		control_fail(call, "this class has several instances: name one that can be written "
-				   "as Class[InstanceID].Property");
+		control_fail(call, "this class has several instances: name one that can be written as Class[InstanceID].Property");
 		return;
 	}
 	pv_sim_instance_set(pv_sim_device_bag(device, class->name, id), row->name, value);
@@ -216,8 +214,8 @@ control_set_wireless(ControlCall *call, PvSimDevice *device, const char *name, c
 	if (strcmp(name, "wireless-user-profile") != 0)
 		return FALSE;
 	if (!pv_sim_wireless_add_user(device, value))
-		control_fail(call, "wireless-user-profile: the SSID is empty, too long or has one, "
-				   "there is no room, or no wireless port");
+		control_fail(call,
+		    "wireless-user-profile: the SSID is empty, too long or has one, there is no room, or no wireless port");
 	return TRUE;
 }
 

@@ -457,8 +457,7 @@ pv_sim_soap_enumerated(const PvSimAnswer *answer, const char *context)
 {
 	GString *xml = soap_open(answer, ENUMERATION_NS "/EnumerateResponse", ENUMERATION_NS, "");
 	g_string_append_printf(xml,
-	    "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></"
-	    "g:EnumerateResponse>",
+	    "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></g:EnumerateResponse>",
 	    context);
 	return soap_close(xml);
 }
@@ -515,8 +514,7 @@ static const struct {
 } soap_faults[] = {
 	[PV_SIM_FAULT_NONE] = { "e:InternalError", FALSE, "" },
 	[PV_SIM_FAULT_DESTINATION_UNREACHABLE] = { "b:DestinationUnreachable", TRUE,
-	    "No route can be determined to reach the destination role defined by the WSAddressing "
-	    "To." },
+	    "No route can be determined to reach the destination role defined by the WSAddressing To." },
 	[PV_SIM_FAULT_ACTION_NOT_SUPPORTED] = { "b:ActionNotSupported", TRUE,
 	    "The action is not supported by the service." },
 	[PV_SIM_FAULT_INVALID_HEADER] = { "b:InvalidMessageInformationHeader", TRUE,
@@ -530,8 +528,7 @@ static const struct {
 	[PV_SIM_FAULT_ALREADY_EXISTS] = { "e:AlreadyExists", FALSE,
 	    "The sender attempted to create a resource which already exists." },
 	[PV_SIM_FAULT_ENCODING_LIMIT] = { "e:EncodingLimit", FALSE,
-	    "An internal encoding limit was exceeded in a request or would be violated if the "
-	    "message were processed." },
+	    "An internal encoding limit was exceeded in a request or would be violated if the message were processed." },
 	[PV_SIM_FAULT_INVALID_CONTEXT] = { "c:InvalidEnumerationContext", FALSE,
 	    "The supplied enumeration context is invalid." },
 	[PV_SIM_FAULT_INTERNAL] = { "e:InternalError", FALSE,
@@ -573,8 +570,7 @@ pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code)
 	    "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID></a:Header><a:Body>",
 	    message);
 	g_string_append_printf(xml,
-	    "<a:Fault><a:Code><a:Value>a:%s</a:Value><a:Subcode><a:Value>%s</a:Value></a:Subcode></"
-	    "a:Code><a:Reason>"
+	    "<a:Fault><a:Code><a:Value>a:%s</a:Value><a:Subcode><a:Value>%s</a:Value></a:Subcode></a:Code><a:Reason>"
 	    "<a:Text xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
 	    code == PV_SIM_FAULT_INTERNAL ? "Receiver" : "Sender", soap_faults[code].subcode,
 	    soap_faults[code].text);

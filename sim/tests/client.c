@@ -596,8 +596,7 @@ test_client_digest(TestClient *client, const char *body)
 	g_autofree char *response = client_md5(
 	    "%s:%s:%08x:0123456789abcdef:%s:%s", a1, client->nonce, client->count, client->qop, a2);
 	return g_strdup_printf(
-	    "Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"/wsman\", qop=%s, "
-	    "response=\"%s\", nc=%08x, cnonce=\"0123456789abcdef\"",
+	    "Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"/wsman\", qop=%s, response=\"%s\", nc=%08x, cnonce=\"0123456789abcdef\"",
 	    client->user, client->realm, client->nonce, client->qop, response, client->count);
 }
 
@@ -677,16 +676,11 @@ test_envelope(const char *class_name, const char *action, const char *selector, 
 		      "<w:SelectorSet><w:Selector Name=\"%s\">%s</w:Selector></w:SelectorSet>",
 		      selector, value)
 		: g_strdup("");
-	return g_strdup_printf("<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope "
-			       "xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "
-			       "xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" "
-			       "xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\">"
-			       "<s:Header><a:Action>%s</a:Action><a:To>/wsman</"
-			       "a:To><w:ResourceURI>%s</w:ResourceURI><a:MessageID>12</a:MessageID>"
-			       "<a:ReplyTo><a:Address>http://schemas.xmlsoap.org/ws/2004/08/"
-			       "addressing/role/anonymous</a:Address></a:ReplyTo>"
-			       "<w:OperationTimeout>PT60S</w:OperationTimeout>%s</"
-			       "s:Header><s:Body>%s</s:Body></s:Envelope>",
+	return g_strdup_printf("<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "
+			       "xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" xmlns:w=\"http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd\">"
+			       "<s:Header><a:Action>%s</a:Action><a:To>/wsman</a:To><w:ResourceURI>%s</w:ResourceURI><a:MessageID>12</a:MessageID>"
+			       "<a:ReplyTo><a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>"
+			       "<w:OperationTimeout>PT60S</w:OperationTimeout>%s</s:Header><s:Body>%s</s:Body></s:Envelope>",
 	    full, uri, set, body);
 }
 
@@ -731,8 +725,7 @@ test_pull_all(TestClient *client, const char *class_name, guint *pulls)
 		g_autofree char *body =
 		    g_strdup_printf("<n:Pull xmlns:n=\"" ENUMERATION_URI
 				    "\"><n:EnumerationContext>%s</n:EnumerationContext>"
-				    "<n:MaxElements>999</n:MaxElements><n:MaxCharacters>99999</"
-				    "n:MaxCharacters></n:Pull>",
+				    "<n:MaxElements>999</n:MaxElements><n:MaxCharacters>99999</n:MaxCharacters></n:Pull>",
 			context);
 		g_autofree char *pull = test_envelope(class_name, "Pull", NULL, NULL, body);
 		test_answer_free(answer);
