@@ -576,9 +576,23 @@ pv_sim_device_find_credential(const PvSimDevice *device, const char *user, gbool
 	return -1;
 }
 
+/* While TLS is mutual, one root must stay: nobody could log in again without it */
+static gboolean
+device_needs_root(const PvSimDevice *device, const PvSimCertificate *certificate)
+{
+	guint roots = 0;
+	for (guint i = 0; i < device->certificates->len; i++)
+		roots += ((const PvSimCertificate *)device->certificates->pdata[i])->trusted_root
+			     ? 1
+			     : 0;
+	return certificate->trusted_root && roots == 1 && device->tls.mutual;
+}
+
 const char *
 pv_sim_device_find_use(const PvSimDevice *device, const PvSimCertificate *certificate)
 {
+	if (device_needs_root(device, certificate))
+		return "mutual TLS";
 	if (device->tls_certificate == (int)certificate->handle ||
 	    device->tls.x509 == certificate->x509)
 		return "TLS";

@@ -87,6 +87,7 @@ static const SwitchRow switch_rows[] = {
 	{ "optin-modifiable", SWITCH_BOOL, AT(optin_modifiable), "true", NULL, "M", "CanModifyOptInPolicy: whether OptInRequired can be changed" },
 	{ "8021x-amt-class", SWITCH_BOOL, AT(amt_8021x), "true", NULL, "?", "whether AMT_8021XProfile exists besides IPS_IEEE8021xSettings on AMT 8.0 and later" },
 	{ "8021x-comparison", SWITCH_CHOICE, AT(comparison), "dmtf", "dmtf|amt", "?", "numbers of ServerCertificateNameComparison outside of AMT_8021XProfile: 2 full name and 3 suffix, or 0 and 1" },
+	{ "console-oid", SWITCH_BOOL, AT(console_oid), "true", NULL, "C", "whether mutual TLS wants Intel's OID of a remote console in the client's certificate" },
 	{ "environment-max", SWITCH_UINT, AT(environment_max), "5", NULL, "I", "home domains that AMT_EnvironmentDetectionSettingData takes" },
 	{ "environment-lockout", SWITCH_BOOL, AT(environment_lockout), "true", NULL, "S", "whether the remote ports close when DHCP's suffix is none of the home domains" },
 	{ "environment-match", SWITCH_CHOICE, AT(environment_match), "exact", "exact|tail", "?", "whether DHCP's suffix must be a home domain, or may lie below one" },

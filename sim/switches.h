@@ -95,6 +95,7 @@ typedef struct {
 	guint optin_modifiable;
 	guint amt_8021x;
 	guint comparison;
+	guint console_oid;
 	guint environment_max;
 	guint environment_lockout;
 	guint environment_match;

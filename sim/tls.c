@@ -211,42 +211,74 @@ tls_is_rooted(const PvSimDevice *device, X509 *x509)
 	return FALSE;
 }
 
-/* TrustedCN lists names or suffixes; an empty list allows all (amt/06 section 5) */
+/* TrustedCN of one interface lists names or suffixes; an empty list allows all (amt/06 section 5). It holds as it is
+ * written, without CommitChanges. */
 static gboolean
-tls_name_is_trusted(PvSimDevice *device, X509 *leaf)
+tls_name_is_trusted(const PvSimDevice *device, const char *interface, const char *name)
 {
-	const PvSimInstance *remote =
-	    pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
-	g_autofree char *name = tls_subject_part(leaf, NID_commonName);
+	const PvSimInstance *bag = pv_sim_device_find_bag(device, "AMT_TLSSettingData", interface);
 	gboolean listed = FALSE;
-	for (guint i = 0; i < remote->values->len; i++) {
-		const PvSimValue *value = remote->values->pdata[i];
+	for (guint i = 0; bag != NULL && i < bag->values->len; i++) {
+		const PvSimValue *value = bag->values->pdata[i];
 		if (strcmp(value->name, "TrustedCN") != 0)
 			continue;
+		g_autofree char *domain = g_ascii_strdown(value->text, -1);
 		listed = TRUE;
-		if (name != NULL && tls_ends_with_domain(name, value->text))
+		if (tls_ends_with_domain(name, domain))
 			return TRUE;
 	}
 	return !listed;
 }
 
-/* Mutual TLS after set-up */
-static const char *
-tls_judge_mutual(PvSimDevice *device, STACK_OF(X509) * chain)
+static gboolean
+tls_lists_names(const PvSimDevice *device, const char *interface)
+{
+	const PvSimInstance *bag = pv_sim_device_find_bag(device, "AMT_TLSSettingData", interface);
+	return bag != NULL && pv_sim_instance_has(bag, "TrustedCN");
+}
+
+/* From the console's certificate up to one that a root of the store signed, each issued by a CA */
+static gboolean
+tls_reaches_root(const PvSimDevice *device, STACK_OF(X509) * chain)
 {
 	int count = chain != NULL ? sk_X509_num(chain) : 0;
-	if (count == 0 || count > TLS_CHAIN_MAX)
-		return "client-untrusted";
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count && count <= TLS_CHAIN_MAX; i++) {
 		X509 *x509 = sk_X509_value(chain, i);
 		if (tls_is_rooted(device, x509))
-			return tls_name_is_trusted(device, sk_X509_value(chain, 0)) ? NULL
-										    : "client-name";
-		if (i + 1 == count ||
-		    X509_verify(x509, X509_get0_pubkey(sk_X509_value(chain, i + 1))) != 1)
-			break;
+			return TRUE;
+		X509 *issuer = i + 1 < count ? sk_X509_value(chain, i + 1) : NULL;
+		if (issuer == NULL || X509_check_ca(issuer) == 0 ||
+		    X509_verify(x509, X509_get0_pubkey(issuer)) != 1)
+			return FALSE;
 	}
-	return "client-untrusted";
+	return FALSE;
+}
+
+/* Mutual TLS after set-up (amt/06 section 5); the distinct reasons are for the log, a console sees an alert */
+static const char *
+tls_judge_mutual(const PvSimDevice *device, STACK_OF(X509) * chain)
+{
+	gboolean has_root = FALSE;
+	for (guint i = 0; i < device->certificates->len; i++)
+		has_root = has_root ||
+			   ((const PvSimCertificate *)device->certificates->pdata[i])->trusted_root;
+	if (!has_root)
+		return "client-no-root";
+	if (!tls_reaches_root(device, chain))
+		return "client-untrusted";
+	X509 *leaf = sk_X509_value(chain, 0);
+	if (device->switches->console_oid && !tls_has_oid(leaf, PV_SIM_X509_OID_CONSOLE))
+		return "client-no-oid";
+	g_autofree char *common_name = tls_subject_part(leaf, NID_commonName);
+	g_autofree char *name = g_ascii_strdown(common_name != NULL ? common_name : "", -1);
+	if (!tls_name_is_trusted(device, PV_SIM_TLS_REMOTE, name))
+		return "client-name";
+	/* AMT 7 and older want the names at the local interface, too (amt/12 quirk 28) */
+	if (device->personality->version < 800 && tls_lists_names(device, PV_SIM_TLS_REMOTE) &&
+	    (!tls_lists_names(device, PV_SIM_TLS_LOCAL) ||
+		!tls_name_is_trusted(device, PV_SIM_TLS_LOCAL, name)))
+		return "client-name-local";
+	return NULL;
 }
 
 static int

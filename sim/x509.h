@@ -7,6 +7,7 @@
 G_BEGIN_DECLS
 
 #define PV_SIM_X509_OID_PROVISIONING "2.16.840.1.113741.1.2.3" /* amt/03 section 2 */
+#define PV_SIM_X509_OID_CONSOLE "2.16.840.1.113741.1.2.1" /* a remote console: amt/06 section 5 */
 #define PV_SIM_X509_OID_SERVER "1.3.6.1.5.5.7.3.1"
 #define PV_SIM_X509_OID_CLIENT "1.3.6.1.5.5.7.3.2"
 

@@ -482,6 +482,17 @@ sim_test_old_generation(void)
 	test_sim_stop(sim);
 }
 
+#define MUTUAL(names) \
+	"<r:Enabled>true</r:Enabled><r:MutualAuthentication>true</r:MutualAuthentication>" names
+
+static void
+sim_test_assert_refused(TestSim *sim, TestClient *client, const char *reason)
+{
+	g_assert_cmpint(test_client_connect(client), ==, reason == NULL);
+	g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
+	g_assert_cmpstr(test_dump_string(dump, "last-tls-refusal"), ==, reason);
+}
+
 /* After set-up: only consoles with a certificate that leads to a root in the store */
 static void
 sim_test_mutual(void)
@@ -494,22 +505,70 @@ sim_test_mutual(void)
 	g_assert_cmpuint(
 	    test_invoke(client, STORE, "AddTrustedRootCertificate", blob, NULL), ==, 0);
 	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT 802.3 TLS Settings",
-	    "<r:Enabled>true</r:Enabled><r:InstanceID>Intel(r) AMT 802.3 TLS Settings</r:InstanceID>"
-	    "<r:MutualAuthentication>true</r:MutualAuthentication><r:TrustedCN>example.com</r:TrustedCN>");
+	    MUTUAL("<r:TrustedCN>example.com</r:TrustedCN>"));
 	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
+	test_client_set_certificate(client, sim, "console");
 	test_client_wait(client);
 
 	static const struct {
 		const char *name, *reason;
-	} rows[] = { { "", NULL }, { "gap", "client-untrusted" },
-		{ "other-root", "client-untrusted" }, { "wrong-suffix", "client-name" },
-		{ NULL, "no-certificate" } };
+	} rows[] = { { "console", NULL }, { "", "client-no-oid" }, { "gap", "client-untrusted" },
+		{ "forged", "client-untrusted" }, { "other-root", "client-untrusted" },
+		{ "console-wrong-suffix", "client-name" }, { NULL, "no-certificate" } };
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
 		test_client_set_certificate(client, sim, rows[i].name);
-		g_assert_cmpint(test_client_connect(client), ==, rows[i].reason == NULL);
-		g_autoptr(JsonNode) dump = test_sim_dump(sim, "pc-0001");
-		g_assert_cmpstr(test_dump_string(dump, "last-tls-refusal"), ==, rows[i].reason);
+		sim_test_assert_refused(sim, client, rows[i].reason);
 	}
+
+	/* names hold at once; without any, all are welcome; the last root stays */
+	test_client_set_certificate(client, sim, "console");
+	g_autofree char *delete = test_envelope("AMT_PublicKeyCertificate", "Delete", "InstanceID",
+	    "Intel(r) AMT Certificate: Handle: 0", "");
+	g_autofree char *in_use = test_fault(client, delete);
+	g_assert_cmpstr(in_use, ==, "AccessDenied");
+	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT 802.3 TLS Settings",
+	    MUTUAL("<r:TrustedCN>other.example</r:TrustedCN><r:TrustedCN>Prov.Wrong.Invalid</r:TrustedCN>"));
+	sim_test_assert_refused(sim, client, "client-name");
+	test_client_set_certificate(client, sim, "console-wrong-suffix");
+	sim_test_assert_refused(sim, client, NULL);
+	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT 802.3 TLS Settings",
+	    MUTUAL(""));
+	test_client_set_certificate(client, sim, "console");
+	sim_test_assert_refused(sim, client, NULL);
+	g_assert_cmpint(
+	    test_sim_command(sim, NULL, "set", "pc-0001", "switch:console-oid=false", NULL), ==, 0);
+	test_client_set_certificate(client, sim, "");
+	sim_test_assert_refused(sim, client, NULL);
+	test_sim_stop(sim);
+}
+
+/* AMT 7 and older look at the names of the local interface, too */
+static void
+sim_test_mutual_old(void)
+{
+	const char *const arguments[] = { "--state", "post", "--personality", "6.2", "--set",
+		"commit-checks=false", NULL };
+	TestSim *sim = test_sim_start(arguments);
+	g_autoptr(TestClient) client = test_client_new(sim, 0);
+	g_autofree char *blob = test_root_blob(sim);
+	client->port = 16992;
+	test_client_set_login(client, "admin", "admin");
+	g_assert_cmpuint(
+	    test_invoke(client, STORE, "AddTrustedRootCertificate", blob, NULL), ==, 0);
+	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT 802.3 TLS Settings",
+	    "<r:AcceptNonSecureConnections>true</r:AcceptNonSecureConnections>" MUTUAL(
+		"<r:TrustedCN>example.com</r:TrustedCN>"));
+	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT LMS TLS Settings",
+	    "<r:Enabled>false</r:Enabled><r:TrustedCN>example.com</r:TrustedCN>");
+	g_assert_cmpuint(test_invoke(client, SETUP, "CommitChanges", "", NULL), ==, 0);
+	g_autoptr(TestClient) console = test_client_new(sim, 0);
+	console->old = TRUE;
+	test_client_set_certificate(console, sim, "console");
+	test_client_wait(console);
+	test_client_wait(client); /* its old connection is gone */
+	test_put(client, "AMT_TLSSettingData", "InstanceID", "Intel(r) AMT LMS TLS Settings",
+	    "<r:Enabled>false</r:Enabled>");
+	sim_test_assert_refused(sim, console, "client-name-local");
 	test_sim_stop(sim);
 }
 
@@ -1040,6 +1099,7 @@ main(int argc, char **argv)
 	g_test_add_func("/sim/lock-out", sim_test_lock_out);
 	g_test_add_func("/sim/old-generation", sim_test_old_generation);
 	g_test_add_func("/sim/mutual-tls", sim_test_mutual);
+	g_test_add_func("/sim/mutual-tls-old", sim_test_mutual_old);
 	g_test_add_func("/sim/manual", sim_test_manual);
 	g_test_add_func("/sim/acl", sim_test_acl);
 	g_test_add_func("/sim/realms", sim_test_realms);
