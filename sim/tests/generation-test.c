@@ -903,7 +903,7 @@ generation_test_resident_kib(const TestSim *sim)
 	return g_ascii_strtoull(row + strlen("VmRSS:"), NULL, 10); /* skips the blanks */
 }
 
-static guint64
+G_GNUC_UNUSED static guint64 /* with a sanitizer */
 generation_test_idle_kib(const char *devices)
 {
 	const char *const arguments[] = { "--devices", devices, "--personality", ALL, NULL };
