@@ -2,6 +2,7 @@
 /* What a fault script does to a device and to its answers */
 #include "sim/fault-run.h"
 
+#include "sim/network.h"
 #include "sim/x509.h"
 
 /* A key pair and its certificate, signed by itself as a small product's are */
@@ -36,6 +37,21 @@ fault_add_entry(PvSimDevice *device, const char *user, GBytes *sid)
 		pv_sim_device_hash(device, user, "Former-Pr0duct!", entry->hash);
 }
 
+/* WPA2 with a passphrase and CCMP (amt/08 section 2); the priority is one that other profiles seldom have */
+static void
+fault_add_profile(PvSimDevice *device)
+{
+	static const char id[] = "Intel(r) AMT:WiFi Endpoint Settings former";
+	PvSimInstance *profile = pv_sim_device_bag(device, "CIM_WiFiEndpointSettings", id);
+	pv_sim_instance_set(profile, "AuthenticationMethod", "6");
+	pv_sim_instance_set(profile, "ElementName", "former");
+	pv_sim_instance_set(profile, "EncryptionMethod", "4");
+	pv_sim_instance_set(profile, "InstanceID", id);
+	pv_sim_instance_set(profile, "PSKPassPhrase", "former passphrase");
+	pv_sim_instance_set(profile, "Priority", "200");
+	pv_sim_instance_set(profile, "SSID", "former-net");
+}
+
 /* What another product that did not clean up leaves behind: all of it counts against the tables' limits, the TLS
  * binding is in use, and the second key pair has no certificate */
 static void
@@ -52,6 +68,8 @@ fault_add_leftovers(PvSimDevice *device)
 	device->tls_certificate = (int)own->handle;
 	PvSimInstance *remote = pv_sim_device_bag(device, "AMT_TLSSettingData", PV_SIM_TLS_REMOTE);
 	pv_sim_instance_set(remote, "Enabled", "true");
+	if (pv_sim_wireless_exists(device))
+		fault_add_profile(device);
 	fault_add_entry(device, "former", NULL);
 	fault_add_entry(device, NULL, g_bytes_new_static(sid, sizeof sid));
 }

@@ -78,7 +78,7 @@ static const FaultRow fault_rows[] = {
 	{ "reset", PV_SIM_DO_RESET, FALSE, FALSE, 0, { { "state", FAULT_CHOICE, AT(state), 0, 0, PV_SIM_PRE, "pre|in|post" } }, "not executed: everything is as the factory left it; no answer" },
 	{ "wrong-otp", PV_SIM_DO_WRONG_OTP, FALSE, FALSE, 0, NONE, "executed, but the device has another one-time password meanwhile" },
 	{ "clock-jump", PV_SIM_DO_CLOCK_JUMP, FALSE, TRUE, 0, { { "sec", FAULT_NUMBER, AT(sec), -FAULT_SEC_MAX, FAULT_SEC_MAX, FAULT_REQUIRED, NULL } }, "the clock jumps by so much, then executed" },
-	{ "leftovers", PV_SIM_DO_LEFTOVERS, FALSE, TRUE, 0, NONE, "another product's keys, certificates, root, TLS binding and access entries appear, then executed" },
+	{ "leftovers", PV_SIM_DO_LEFTOVERS, FALSE, TRUE, 0, NONE, "another product's keys, certificates, root, TLS binding, wireless profile and access entries appear, then executed" },
 	{ "malformed", PV_SIM_DO_MALFORMED, FALSE, FALSE, 0, NONE, "executed, the answer's XML is not well-formed" },
 	{ "truncated", PV_SIM_DO_TRUNCATED, FALSE, FALSE, 0, { BYTES(0, 200) }, "executed, the connection closes after so many bytes of the body" },
 	{ "huge", PV_SIM_DO_HUGE, FALSE, FALSE, 0, { BYTES(1, 1048576) }, "executed, the answer is filled with blanks up to so many bytes" },

@@ -525,7 +525,8 @@ fault_test_otp(TestClient *client)
 static void
 fault_test_device_state(void)
 {
-	const char *const arguments[] = { "--set", "otp=abcdEFGH1234", NULL };
+	const char *const arguments[] = { "--set", "otp=abcdEFGH1234", "--set", "wireless=true",
+		NULL };
 	TestSim *sim = test_sim_start(arguments);
 	g_autoptr(TestClient) client = test_client_new(sim, 0);
 	fault_test_script(sim, "[{'call': '" SETUP ".Get', 'at': 1, 'do': 'wrong-otp'}]");
@@ -546,6 +547,9 @@ fault_test_device_state(void)
 	    test_pull_all(client, "AMT_PublicKeyCertificate", &pulls);
 	g_assert_nonnull(strstr(certificates->body, "former.example.invalid"));
 	g_assert_nonnull(strstr(certificates->body, "Former Management Root"));
+	g_autoptr(TestAnswer) profiles =
+	    test_pull_all(client, "CIM_WiFiEndpointSettings", &pulls);
+	g_assert_nonnull(strstr(profiles->body, "<h:SSID>former-net</h:SSID>"));
 	g_autofree char *delete = test_envelope("AMT_PublicKeyCertificate", "Delete", "InstanceID",
 	    "Intel(r) AMT Certificate: Handle: 0", "");
 	g_autoptr(TestAnswer) in_use = test_client_post(client, delete);
