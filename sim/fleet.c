@@ -27,12 +27,12 @@ fleet_root_free(gpointer data)
 	pv_sim_root_free(data);
 }
 
-/* Each device holds up to two listeners and a few connections. At least one listener each must fit. */
+/* Each device holds up to two listeners for each of its networks, and a few connections. At least one listener each must fit. */
 static gboolean
 fleet_raise_limit(guint devices, GError **error)
 {
 	rlim_t least = (rlim_t)devices + FLEET_OTHER_FILES;
-	rlim_t wanted = 2 * (rlim_t)devices + FLEET_OTHER_FILES;
+	rlim_t wanted = 4 * (rlim_t)devices + FLEET_OTHER_FILES;
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return TRUE; /* not known: opening a port tells */

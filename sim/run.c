@@ -129,16 +129,6 @@ run_quit(gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-run_add_devices(PvSimFleet *fleet, PvSimServer *server, GError **error)
-{
-	for (guint i = 0; i < fleet->devices->len; i++) {
-		if (!pv_sim_server_add(server, fleet->devices->pdata[i], error))
-			return FALSE;
-	}
-	return TRUE;
-}
-
 /* The parts in the order they need each other; their cleanup runs backwards */
 static gboolean
 run_fleet(const RunOptions *options, GError **error)
@@ -159,7 +149,7 @@ run_fleet(const RunOptions *options, GError **error)
 		return FALSE;
 	config.provision_host = host;
 	g_autoptr(PvSimServer) server = pv_sim_server_new(&config, error);
-	if (server == NULL || !run_add_devices(fleet, server, error))
+	if (server == NULL || !pv_sim_server_add(server, fleet->devices, error))
 		return FALSE;
 	g_autoptr(PvSimControl) control =
 	    pv_sim_control_new(options->control, fleet, server, error);

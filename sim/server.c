@@ -620,11 +620,13 @@ server_set_port(
 		*listener = NULL;
 	}
 	if (open && *listener == NULL) {
-		g_clear_error(&node->error);
-		*listener = server_listen(node, port, wireless, &node->error);
+		g_autoptr(GError) error = NULL;
+		*listener = server_listen(node, port, wireless, &error);
 		if (*listener == NULL)
-			pv_sim_log_write(node->server->log, node->device->name, "error %s",
-			    node->error->message);
+			pv_sim_log_write(
+			    node->server->log, node->device->name, "error %s", error->message);
+		if (node->error == NULL) /* the first, where several ports fail */
+			node->error = g_steal_pointer(&error);
 	}
 }
 
@@ -812,6 +814,7 @@ server_apply_state(ServerNode *node)
 			 (!device->tls.enabled || device->tls.accept_plain);
 	gboolean wireless =
 	    device->wireless_address != NULL && pv_sim_wireless_active(device) != NULL;
+	g_clear_error(&node->error);
 	server_set_ports(node, plain, encrypted);
 	server_set_wireless_ports(node, plain && wireless, encrypted && wireless);
 	if (device->state == PV_SIM_IN && node->period == NULL)
@@ -887,28 +890,48 @@ pv_sim_server_free(PvSimServer *server)
 	g_free(server);
 }
 
+typedef struct {
+	PvSimServer *server;
+	PvSimLoop *loop;
+	GError *error; /* of the first port that could not be opened */
+} ServerOpening;
+
+/* All devices of a loop at once: a call for each would take longer than the opening itself */
 static void
-server_node_open(gpointer data)
+server_open_loop(gpointer data)
 {
-	server_apply_state(data);
+	ServerOpening *opening = data;
+	for (guint i = 0; i < opening->server->nodes->len && opening->error == NULL; i++) {
+		ServerNode *node = opening->server->nodes->pdata[i];
+		if (node->loop != opening->loop)
+			continue;
+		server_apply_state(node);
+		opening->error = g_steal_pointer(&node->error);
+	}
 }
 
 gboolean
-pv_sim_server_add(PvSimServer *server, PvSimDevice *device, GError **error)
+pv_sim_server_add(PvSimServer *server, const GPtrArray *devices, GError **error)
 {
-	ServerNode *node = g_new0(ServerNode, 1);
-	node->server = server;
-	node->device = device;
-	node->loop = server->loops->pdata[server->nodes->len % server->loops->len];
-	node->connections = g_ptr_array_new();
-	node->hellos = g_ptr_array_new();
-	device->server = node;
-	g_ptr_array_add(server->nodes, node);
-	pv_sim_loop_call(node->loop, server_node_open, node);
-	if (node->error == NULL)
-		return TRUE;
-	g_propagate_error(error, g_steal_pointer(&node->error));
-	return FALSE;
+	for (guint i = 0; i < devices->len; i++) {
+		ServerNode *node = g_new0(ServerNode, 1);
+		node->server = server;
+		node->device = devices->pdata[i];
+		node->loop = server->loops->pdata[i % server->loops->len];
+		node->connections = g_ptr_array_new();
+		node->hellos = g_ptr_array_new();
+		node->device->server = node;
+		g_ptr_array_add(server->nodes, node);
+	}
+	for (guint i = 0; i < server->loops->len; i++) {
+		ServerOpening opening = { server, server->loops->pdata[i], NULL };
+		pv_sim_loop_call(opening.loop, server_open_loop, &opening);
+		if (opening.error != NULL) {
+			g_propagate_error(error, opening.error);
+			return FALSE;
+		}
+	}
+	return TRUE;
 }
 
 typedef struct {

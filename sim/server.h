@@ -22,8 +22,8 @@ PvSimServer *pv_sim_server_new(const PvSimServerConfig *config, GError **error);
 void pv_sim_server_free(PvSimServer *server); /* closes all; devices are the caller's */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimServer, pv_sim_server_free)
 
-/* Puts a device on the network as its state says. It must outlive the server. */
-gboolean pv_sim_server_add(PvSimServer *server, PvSimDevice *device, GError **error);
+/* Puts devices (of PvSimDevice) on the network as their states say. They must outlive the server. Once only. */
+gboolean pv_sim_server_add(PvSimServer *server, const GPtrArray *devices, GError **error);
 /* Runs a function in the thread that owns the device, and waits. Afterwards its ports are as its state says: if
  * the function returned TRUE, connections are dropped first. */
 void pv_sim_server_call(PvSimServer *server, PvSimDevice *device,
