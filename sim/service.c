@@ -270,8 +270,10 @@ service_pull(
 	    position + count < instances->len
 		? service_add_context(call->device, call->class->name, position + count)
 		: NULL;
-	outcome->body = pv_sim_soap_pulled(
-	    answer, (PvSimInstance *const *)instances->pdata + position, count, next);
+	/* an empty array has no memory to count from */
+	PvSimInstance *const *items =
+	    count > 0 ? (PvSimInstance *const *)instances->pdata + position : NULL;
+	outcome->body = pv_sim_soap_pulled(answer, items, count, next);
 }
 
 static void
