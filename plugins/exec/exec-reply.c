@@ -5,6 +5,8 @@
 #include <provost/error.h>
 #include <string.h>
 
+#define EXEC_BLANKS " \t\r\n"
+
 enum {
 	EXEC_DEPTH = 8,
 	EXEC_CHANGES = 256,
@@ -55,24 +57,30 @@ exec_reply_fail(GError **error, const char *path, const char *fault)
 	return FALSE;
 }
 
-/* Before the parser, which goes as deep as the text does. */
+/* Before the parser, which goes as deep as the text does, and loses the memory of an object that another value follows. */
 static gboolean
 exec_reply_is_flat(const GString *output)
 {
 	gsize depth = 0;
 	gboolean quoted = FALSE;
-	for (gsize i = 0; i < output->len; i++) {
+	for (gsize i = strspn(output->str, EXEC_BLANKS); i < output->len; i++) {
 		char c = output->str[i];
+		if (depth == 0 && c != '{')
+			return FALSE;
 		if (quoted && c == '\\')
 			i++;
 		else if (c == '"')
 			quoted = !quoted;
 		else if (!quoted && (c == '{' || c == '['))
 			depth++;
-		else if (!quoted && (c == '}' || c == ']') && depth > 0)
+		else if (!quoted && (c == '}' || c == ']'))
 			depth--;
+		else if (!quoted && (c == '/' || c == '\'')) /* what the parser takes and JSON has not */
+			return FALSE;
 		if (depth > EXEC_DEPTH)
 			return FALSE;
+		if (depth == 0)
+			return i + 1 + strspn(output->str + i + 1, EXEC_BLANKS) == output->len;
 	}
 	return TRUE;
 }
@@ -225,11 +233,11 @@ exec_reply_parse(ExecReply *reply, const GString *output, GPtrArray *secrets, GE
 {
 	reply->changes = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
 	reply->facts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	if (strspn(output->str, " \t\r\n") == output->len)
+	if (strspn(output->str, EXEC_BLANKS) == output->len)
 		return TRUE;
 	if (strlen(output->str) != output->len ||
 	    !g_utf8_validate(output->str, (gssize)output->len, NULL) || !exec_reply_is_flat(output))
-		return exec_reply_fail(error, "$", "is no UTF-8, or deeper than 8 levels");
+		return exec_reply_fail(error, "$", "is not one JSON object of UTF-8, at most 8 levels deep");
 	g_autoptr(JsonParser) parser = json_parser_new();
 	/* its error texts quote what was read, which may be a secret */
 	if (!json_parser_load_from_data(parser, output->str, (gssize)output->len, NULL))
