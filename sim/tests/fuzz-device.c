@@ -1,7 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim/tests/fuzz-device.h"
 
-/* made once, for it has a thread of its own */
+#include <openssl/rsa.h>
+
+/* In the place of sim/keys.c, which is not linked then: its thread would be at work when the process ends, and keys would
+ * differ from run to run in how long they take. */
+struct PvSimKeys {
+	EVP_PKEY *key;
+};
+
+PvSimKeys *
+pv_sim_keys_new(guint wanted)
+{
+	PvSimKeys *keys = g_new0(PvSimKeys, 1);
+	keys->key = EVP_RSA_gen(2048);
+	g_assert(keys->key != NULL);
+	return keys;
+}
+
+void
+pv_sim_keys_free(PvSimKeys *keys)
+{
+	EVP_PKEY_free(keys->key);
+	g_free(keys);
+}
+
+EVP_PKEY *
+pv_sim_keys_take(PvSimKeys *keys)
+{
+	EVP_PKEY_up_ref(keys->key);
+	return keys->key;
+}
+
+/* made once, for it takes long */
 static PvSimKeys *
 fuzz_get_keys(void)
 {
