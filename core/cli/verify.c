@@ -37,33 +37,46 @@ verify_get_result(const Verify *verify)
 	return verify->verification->differs == 0 ? "ok" : "differs";
 }
 
-static void
-verify_work(gpointer data, gpointer user_data)
+/* what the threads share */
+typedef struct {
+	PvCli *cli;
+	GPtrArray *all; /* of Verify */
+	guint next; /* index of the one that nobody has taken; atomic */
+} VerifyRun;
+
+static gpointer
+verify_work(gpointer data)
 {
-	Verify *verify = data;
-	PvCli *cli = user_data;
-	if (verify->error == NULL)
-		verify->verification = pv_engine_verify(cli->site, verify->row, verify->pipeline,
-		    pv_cli_get(cli, "trace"), NULL, &verify->error);
+	VerifyRun *run = data;
+	for (;;) {
+		guint index = (guint)g_atomic_int_add(&run->next, 1);
+		if (index >= run->all->len)
+			return NULL;
+		Verify *verify = g_ptr_array_index(run->all, index);
+		if (verify->error == NULL)
+			verify->verification = pv_engine_verify(run->cli->site, verify->row,
+			    verify->pipeline, pv_cli_get(run->cli, "trace"), NULL, &verify->error);
+	}
 }
 
-/* As many devices at a time as the site allows. */
+/* As many devices at a time as the site allows. The threads end before the process does, and free what OpenSSL keeps
+ * for each. */
 static GPtrArray *
 verify_all(PvCli *cli, GPtrArray *rows)
 {
-	GPtrArray *all = g_ptr_array_new_with_free_func(verify_free);
-	GThreadPool *pool =
-	    g_thread_pool_new(verify_work, cli, (int)cli->site->workers, FALSE, NULL);
+	VerifyRun run = { .cli = cli, .all = g_ptr_array_new_with_free_func(verify_free) };
 	for (guint i = 0; i < rows->len; i++) {
 		Verify *verify = g_new0(Verify, 1);
 		verify->row = g_ptr_array_index(rows, i);
 		verify->pipeline = pv_cli_find_pipeline(cli, verify->row, &verify->error);
-		g_ptr_array_add(all, verify);
-		/* a thread that cannot be started leaves the work to those that run, or to a later one */
-		(void)g_thread_pool_push(pool, verify, NULL);
+		g_ptr_array_add(run.all, verify);
 	}
-	g_thread_pool_free(pool, FALSE, TRUE);
-	return all;
+	g_autoptr(GPtrArray) threads = g_ptr_array_new();
+	for (guint i = 0; i < MIN(rows->len, cli->site->workers); i++)
+		g_ptr_array_add(threads, g_thread_new("verify", verify_work, &run));
+	for (guint i = 0; i < threads->len; i++)
+		g_thread_join(g_ptr_array_index(threads, i));
+	return run.all;
 }
 
 static char *
