@@ -338,8 +338,12 @@ setup_bin_write_modules(const PvSetupBin *bin, guint8 *header)
 	gboolean used[3] = { FALSE };
 	for (guint i = 0; i < bin->records->len; i++) {
 		const PvSetupBinRecord *record = bin->records->pdata[i];
-		for (guint j = 0; j < record->entries->len; j++)
-			used[((const PvSetupBinEntry *)record->entries->pdata[j])->module] = TRUE;
+		for (guint j = 0; j < record->entries->len; j++) {
+			/* a record that is used up may hold anything */
+			const PvSetupBinEntry *entry = record->entries->pdata[j];
+			if (entry->module < G_N_ELEMENTS(used))
+				used[entry->module] = TRUE;
+		}
 	}
 	for (guint module = 1; module < G_N_ELEMENTS(used); module++)
 		if (used[module])
