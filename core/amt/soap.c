@@ -58,8 +58,10 @@ soap_check_name(const char *kind, const char *name, GError **error)
 {
 	if (name != NULL && soap_is_name(name))
 		return TRUE;
-	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "write request: \"%s\" is no name of a %s",
-	    name != NULL ? name : "", kind);
+	/* it may be what a device said */
+	g_autofree char *shown = g_strescape(name != NULL ? name : "", NULL);
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+	    "write request: \"%.100s\" is no name of a %s", shown, kind);
 	return FALSE;
 }
 
