@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <provost/provost.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Lets the device into a wired network that asks for 802.1X, also while its operating system is down. The class differs by
  * generation (Intel AMT SDK, AMT_8021XProfile, IPS_IEEE8021xSettings). */
@@ -47,6 +48,22 @@ ieee8021x_read(
 		}
 	}
 	return TRUE;
+}
+
+/* Without a wired port AMT_EthernetPortSettings has no instance 0, or one without an address (Intel AMT SDK does not
+ * say which). */
+static gboolean
+ieee8021x_read_port(PvWsman *amt, gboolean *wired, GError **error)
+{
+	g_autoptr(GPtrArray) ports = pv_wsman_enumerate(amt, "AMT_EthernetPortSettings", error);
+	*wired = FALSE;
+	for (guint i = 0; ports != NULL && i < ports->len; i++) {
+		const char *id = pv_instance_get(ports->pdata[i], "InstanceID");
+		const char *mac = pv_instance_get(ports->pdata[i], "MACAddress");
+		if (id != NULL && g_str_has_suffix(id, " 0"))
+			*wired = mac == NULL || mac[strspn(mac, "0-:")] != '\0';
+	}
+	return ports != NULL;
 }
 
 static gboolean
@@ -119,8 +136,15 @@ ieee8021x_plan(PvJob *job, PvPlan *plan, GError **error)
 		pv_job_skip(job, "this firmware has no settings for wired 802.1X");
 		return TRUE;
 	}
-	if (pv_job_get_bool(job, "enabled"))
-		return ieee8021x_plan_on(job, plan, class, settings, error);
+	if (pv_job_get_bool(job, "enabled")) {
+		gboolean wired = FALSE;
+		if (!ieee8021x_read_port(amt, &wired, error))
+			return FALSE;
+		if (wired)
+			return ieee8021x_plan_on(job, plan, class, settings, error);
+		pv_job_skip(job, "the device has no wired port: it is wireless only");
+		return TRUE;
+	}
 	if (!ieee8021x_is_off(class, settings)) {
 		pv_plan_add(plan, class->class_name, "Enabled",
 		    pv_instance_get(settings, "Enabled"), class->off);
