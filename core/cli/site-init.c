@@ -193,6 +193,16 @@ init_build_wireless(JsonBuilder *builder)
 	json_builder_end_array(builder);
 }
 
+/* where 802.1X is asked for, no wireless profile of anybody stays behind */
+static void
+init_build_no_wireless(JsonBuilder *builder)
+{
+	pv_build_string(builder, "when", "site.wired8021x && !site.wireless");
+	json_builder_set_member_name(builder, "profiles");
+	json_builder_begin_array(builder);
+	json_builder_end_array(builder);
+}
+
 static void
 init_build_8021x(JsonBuilder *builder)
 {
@@ -200,7 +210,7 @@ init_build_8021x(JsonBuilder *builder)
 	pv_build_string(builder, "protocol", "eap-tls");
 }
 
-/* what the sample says of its stages; the others are as they come */
+/* what the sample says of its stages, of one that is there twice in two rows; the others are as they come */
 static const struct {
 	const char *stage;
 	void (*build)(JsonBuilder *builder);
@@ -209,7 +219,22 @@ static const struct {
 	{ "features", init_build_features },
 	{ "ieee8021x", init_build_8021x },
 	{ "wireless", init_build_wireless },
+	{ "wireless", init_build_no_wireless },
 };
+
+/* @build: NULL: nothing is said of the stage */
+static void
+init_build_stage(
+    JsonBuilder *builder, const Init *init, const char *stage, void (*build)(JsonBuilder *builder))
+{
+	json_builder_begin_object(builder);
+	pv_build_string(builder, "stage", stage);
+	if (build != NULL)
+		build(builder);
+	if (g_str_equal(stage, "clock") && init->unsynced)
+		pv_build_string(builder, "synchronised", "ignore");
+	json_builder_end_object(builder);
+}
 
 static JsonNode *
 init_build_pipeline(const Init *init)
@@ -220,14 +245,15 @@ init_build_pipeline(const Init *init)
 	json_builder_set_member_name(builder, "stages");
 	json_builder_begin_array(builder);
 	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++) {
-		json_builder_begin_object(builder);
-		pv_build_string(builder, "stage", init_stages[i]);
-		for (gsize k = 0; k < G_N_ELEMENTS(init_samples); k++)
-			if (g_str_equal(init_stages[i], init_samples[k].stage))
-				init_samples[k].build(builder);
-		if (g_str_equal(init_stages[i], "clock") && init->unsynced)
-			pv_build_string(builder, "synchronised", "ignore");
-		json_builder_end_object(builder);
+		gboolean said = FALSE;
+		for (gsize k = 0; k < G_N_ELEMENTS(init_samples); k++) {
+			if (!g_str_equal(init_stages[i], init_samples[k].stage))
+				continue;
+			init_build_stage(builder, init, init_stages[i], init_samples[k].build);
+			said = TRUE;
+		}
+		if (!said)
+			init_build_stage(builder, init, init_stages[i], NULL);
 	}
 	json_builder_end_array(builder);
 	json_builder_end_object(builder);

@@ -11,6 +11,8 @@ cat >"$work/fleet.json" <<-END
 	  { "name": "laptop", "personality": "16.1", "set": { "wireless": "true" } },
 	  { "name": "dmtf-amt", "personality": "12.0", "set": { "wireless": "true", "8021x-comparison": "amt" } },
 	  { "name": "desktop", "personality": "11.8", "set": { "wireless-absent": "empty" } },
+	  { "name": "air", "personality": "16.1", "set": { "wireless": "true", "wired": "false" } },
+	  { "name": "air-zero", "personality": "12.0", "set": { "wireless": "true", "wired": "false", "wired-absent": "zero-mac" } },
 	  { "name": "old", "personality": "6.2", "set": { "wireless": "true", "pkcs10": "false" } },
 	  { "name": "older", "personality": "3.2" } ] }
 END
@@ -128,7 +130,7 @@ cp "$work/radius.pem" "$work/next-radius.pem" "$dir/site/"
 edit "$PROVOST_SITE" '.variables |= (.wired8021x = true | .wireless = true)'
 edit "$dir/site/standard.json" '(.stages[] | select(.stage == "ieee8021x")) |= . + { template: "AMTWired",
 	  "server-name": "radius.example.com", root: "radius.pem", "pxe-timeout": 60 }
-	| (.stages[] | select(.stage == "wireless")).profiles = [
+	| (.stages[] | select(.when == "site.wireless")).profiles = [
 	  { name: "corp", ssid: "Corp net", security: "wpa2-enterprise", protocol: "eap-tls", template: "AMTWireless",
 	    "server-name": "example.com", "server-name-match": "suffix", root: "radius.pem" },
 	  { name: "spare", security: "wpa2-psk", passphrase: { file: "passphrase" } } ]'
@@ -203,6 +205,13 @@ skipped() {
 }
 ok /requirements/S12-11.10/wired-only skipped desktop wireless 'wired only'
 ok /requirements/S12-11.10/port-is-not-touched holds desktop '[.counters.methods | keys[] | select(test("WiFiSettings$|RequestStateChange"))] == []'
+for device in air air-zero; do
+	look "$device"
+	ok "/e2e/network/no-wired-port/$device" skipped "$device" ieee8021x 'no wired port'
+	ok "/e2e/network/no-wired-port/no-certificate-for-it/$device" holds "$device" '(.["wired-8021x"].enabled | not)
+		and .counters.methods["AMT_PublicKeyManagementService.GenerateKeyPair"] == 2
+		and ([.wireless.profiles[].name] | sort == ["corp", "spare"])'
+done
 ok /e2e/network/no-802.1x-in-old-firmware skipped older ieee8021x 'no settings for wired 802.1X'
 
 # Again: nothing is written.
@@ -223,7 +232,7 @@ ok /e2e/network/link-is-up holds laptop '.wireless.active == "corp"'
 run set laptop --address "$(value laptop .wireless.address)"
 run plan laptop
 ok /e2e/network/managed-over-wireless said 0
-edit "$dir/site/standard.json" '(.stages[] | select(.stage == "wireless")).profiles |= map(select(.name != "corp"))'
+edit "$dir/site/standard.json" '(.stages[] | select(.when == "site.wireless")).profiles |= map(select(.name != "corp"))'
 run provision laptop
 ok /e2e/network/active/not-over-itself said 1 'this very session'
 look laptop
@@ -245,9 +254,18 @@ run provision laptop
 look laptop
 ok /e2e/network/passphrase/written holds laptop '[.wireless.profiles[]["pass-phrase"]] | contains(["battery staple horse"])'
 
+# The wire alone: the device's wireless profiles go all the same.
+edit "$PROVOST_SITE" '.variables.wireless = false'
+run provision dmtf-amt
+ok /e2e/network/wire-alone/provisioned said 0
+look dmtf-amt
+ok /requirements/S12-11.8/wire-alone holds dmtf-amt '.wireless.profiles == [] and .["wired-8021x"].ready
+	and ([.certificates[] | select(.["trusted-root"] | not)] | length) == 2 and (.keys | length) == 2'
+edit "$PROVOST_SITE" '.variables.wireless = true'
+
 # None of it any more.
 edit "$dir/site/standard.json" '(.stages[] | select(.stage == "ieee8021x")) |= { stage: "ieee8021x", enabled: false }
-	| (.stages[] | select(.stage == "wireless")) |= { stage: "wireless", profiles: [], port: "off" }'
+	| (.stages[] | select(.when == "site.wireless")) |= { stage: "wireless", profiles: [], port: "off" }'
 run provision --all
 ok /e2e/network/off/provisioned said 0
 for device in laptop dmtf-amt desktop old; do
