@@ -136,6 +136,7 @@ pv_sim_command_set(int argc, char **argv)
 		"  Class.Property or Class[InstanceID].Property, such as AMT_GeneralSettings.HostName\n"
 		"  otp, pid and pps (TLS-PSK), clock-offset (seconds), power-scheme (number), admin-password\n"
 		"  acl-user (a name) or acl-sid (Base64): adds an entry with all rights to the access list\n"
+		"  wireless-link: up, down or an SSID, what is in range; wireless-user-profile (an SSID)\n"
 		"  switch:SWITCH, see 'provost-sim switches'",
 		2, G_MAXINT))
 		return PV_SIM_EXIT_USAGE;
@@ -358,7 +359,8 @@ pv_sim_command_pki(int argc, char **argv)
 	if (!pv_sim_command_parse(&argc, &argv, entries, "FOLDER",
 		"Writes root.pem, chain.pem (leaf prov.DOMAIN first, root last) and key.pem, as a provisioning\n"
 		"certificate should be, and for tests NAME-chain.pem and NAME-key.pem: no-oid, no-server-auth, ou\n"
-		"(good, by its OU), wrong-suffix, expired, gap (no intermediate), forged (another signed it), other-root, wrong-key.",
+		"(good, by its OU), wrong-suffix, expired, gap (no intermediate), forged (another signed it), other-root, wrong-key;\n"
+		"console and console-wrong-suffix are for consoles in mutual TLS.",
 		1, 1))
 		return PV_SIM_EXIT_USAGE;
 	if (pv_sim_pki_write(argv[1], suffix != NULL ? suffix : "example.com", &error))

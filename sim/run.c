@@ -93,7 +93,7 @@ run_parse(int argc, char **argv, RunOptions *options)
 		if (known)
 			options->fleet.state = (PvSimState)i;
 	}
-	if (!known || options->devices < 0) {
+	if (!known || options->devices < 1) {
 		g_printerr("provost-sim run: %s\n",
 		    known ? "--devices takes a number from 1 on" : "--state takes pre, in or post");
 		return FALSE;
@@ -117,7 +117,7 @@ run_complete(RunOptions *options)
 	run_default(&options->fleet.suffix, "example.com");
 	run_default(&options->fleet.seed, "provost");
 	run_default(&options->control, control);
-	options->fleet.devices = options->devices > 0 ? (guint)options->devices : 1;
+	options->fleet.devices = (guint)options->devices;
 	if (options->personality != NULL)
 		options->fleet.personalities = g_strsplit(options->personality, ",", -1);
 }
@@ -168,7 +168,7 @@ run_fleet(const RunOptions *options, GError **error)
 int
 pv_sim_command_run(int argc, char **argv)
 {
-	g_auto(RunOptions) options = { 0 };
+	g_auto(RunOptions) options = { .devices = 1 };
 	g_autoptr(GError) error = NULL;
 	if (!run_parse(argc, argv, &options))
 		return PV_SIM_EXIT_USAGE;
