@@ -86,8 +86,8 @@ pv_help_to_string(const char *name)
 	g_string_append_printf(out, "\n%s\n", _("Options of every command:"));
 	help_append_options(out, pv_global_options);
 	g_string_append_printf(out, "\n%s\n",
-	    _("Exit codes: 0 done, 1 failed, 2 plan found changes, 64 wrong usage, 78 wrong\n"
-	      "configuration, 130 interrupted. The whole story is in provost(1)."));
+	    _("Exit codes: 0 done, 1 failed, 2 plan or verify found changes, 64 wrong usage,\n"
+	      "78 wrong configuration, 130 interrupted. The whole story is in provost(1)."));
 	return g_strdup(out->str);
 }
 
