@@ -46,4 +46,29 @@ touch "$work/file.csv"
 cd "$work" || exit 1
 offers /cli/completion/file 'file.csv' import fi
 offers /cli/completion/folder 'folder with space' site init fo
+
+. "$PV_TOP_SRCDIR/data/completions/provost-sim"
+# complete_line WORD...: as above, of the simulator
+complete_line() {
+	COMP_WORDS=("$PV_TOP_BUILDDIR/provost-sim" "$@")
+	COMP_CWORD=$#
+	_provost_sim
+	printf '%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' ' | sed 's/ $//'
+}
+offers /sim/completion/command 'set start switches' s
+offers /sim/completion/option '--personality --provision-server' run --p
+offers /sim/completion/state 'post pre' run --state p
+offers /sim/completion/personality '11.8 12.0 15 16.1 19' run --personality 1
+offers /sim/completion/switch 'psk-identity= psk-key= psk-setup=' run --set psk
+offers /sim/completion/file 'file.csv' run --faults fi
+offers /sim/completion/folder 'folder with space' pki fo
+export XDG_RUNTIME_DIR=$work
+offers /sim/completion/nothing-runs '' dump pc
+
+coproc simulator { exec "$PV_TOP_BUILDDIR/provost-sim" run --devices 2 --base "127.83.$(($$ / 250 % 250)).$(($$ % 250 + 1))"; }
+# shellcheck disable=SC2154 # set by coproc
+trap 'kill "$simulator_PID"; wait "$simulator_PID"; rm -rf "$work"' EXIT
+read -r _ <&"${simulator[0]}" # it prints a line when it is ready
+offers /sim/completion/device 'pc-0001 pc-0002' set pc
+offers /sim/completion/control 'pc-0001 pc-0002' dump -c "$work/provost-sim.sock" pc
 finish

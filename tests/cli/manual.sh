@@ -43,7 +43,7 @@ cmp -s "$work/out" "$work/err"
 ok /service/manual/options $?
 
 if command -v man >/dev/null; then
-	for page in provost.1 provostd.8 provost-site.5; do
+	for page in provost.1 provostd.8 provost-site.5 provost-exec.5 provost-sim.1; do
 		man --warnings -E UTF-8 -l -Tutf8 -Z "$PV_TOP_SRCDIR/data/man/$page" >"$work/out" 2>"$work/err"
 		: >"$work/out"
 		[ ! -s "$work/err" ]
