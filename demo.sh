@@ -8,7 +8,7 @@ usage() {
 	Usage: ./demo.sh [--keep]
 
 	Installs what is missing (Debian 12, Ubuntu 22.04 or later), builds in build/demo, starts 12 simulated computers
-	with AMT 16.1 and 6.2 and provisions them. --keep: leaves them running to play with.
+	of six generations of AMT, 6.2 to 16.1, and provisions them. --keep: leaves them running to play with.
 	TEXT
 }
 
@@ -127,7 +127,7 @@ sim() {
 # Factory state with set-up begun; a minute between hellos lasts one second
 start_fleet() {
 	provost-sim pki "$work/pki" --suffix demo.example || die 'the simulator cannot make its PKI'
-	start fleet provost-sim run --devices 12 --personality 16.1,6.2 --base "$net.0.1" --suffix demo.example \
+	start fleet provost-sim run --devices 12 --personality 16.1,15,12.0,11.8,9.5,6.2 --base "$net.0.1" --suffix demo.example \
 		--roots "$work/pki/root.pem" --provision-server "$hello:9971" --set hello-minute-msec=1000 \
 		--control "$work/sim.sock" --fleet-csv "$work/computers.csv"
 	wait_for fleet sim list
@@ -137,14 +137,14 @@ make_site() {
 	export PROVOST_SITE=$work/site/site.json
 	say provost site init "$work/site" --suffix demo.example --provisioning-certificate "$work/pki/chain.pem" \
 		--provisioning-key "$work/pki/key.pem" || die 'the site cannot be made'
-	# what an administrator would write with an editor: groups, of which one may speak TLS 1.0, and where to listen
+	# what an administrator would write with an editor: groups, of which one may speak TLS 1.0 and 1.1, and where to listen
 	sed -i "1s|{|{\n  \"groups\": [ { \"name\": \"modern\" }, { \"name\": \"old\", \"tls\": \"legacy\" } ],\n  \"listener\": { \"address\": \"$hello\" },|" "$PROVOST_SITE"
 	say provost site check || die 'the site is not right'
 }
 
 import_fleet() {
 	local old
-	old=$(sim list | awk '$4 == "6.2" { print $5 }')
+	old=$(sim list | awk 'NR > 1 && $4 + 0 < 12 { print $5 }')
 	grep -F "$old" "$work/computers.csv" >"$work/old.csv"
 	grep -vF "$old" "$work/computers.csv" >"$work/modern.csv"
 	say provost import --group modern "$work/modern.csv" || die 'the import failed'
@@ -186,6 +186,14 @@ pick() {
 		sed -n "${3-1}p"
 }
 
+# pick_switch FILE MEMBER: the same, in words
+pick_switch() {
+	case $(pick "$1" "$2") in
+	2 | true) echo on ;;
+	3 | false) echo off ;;
+	esac
+}
+
 # compare WHAT BEFORE AFTER
 compare() {
 	printf '  %-34s %-22s %s\n' "$1" "${2:--}" "${3:--}" | sed 's/ null  / -     /'
@@ -206,6 +214,8 @@ show_device() {
 	compare 'directory groups with rights' "$(grep -c '"sid"' "$before")" "$(grep -c '"sid"' "$after")"
 	compare 'Kerberos realm' "$(pick "$before" realm 2)" "$(pick "$after" realm 2)"
 	compare 'power' "$(pick "$before" description)" "$(pick "$after" description)"
+	compare 'web pages' "$(pick_switch "$before" web-ui)" "$(pick_switch "$after" web-ui)"
+	compare 'serial over LAN (port 16995)' "$(pick_switch "$before" port-16995)" "$(pick_switch "$after" port-16995)"
 }
 
 count_writes() {
@@ -258,7 +268,7 @@ tests/install-packages build || exit 1
 build
 work=$(mktemp -d "${TMPDIR:-/tmp}/provost-demo.XXXXXX") || exit 1
 
-heading '2. Twelve computers with Intel AMT, of two generations, come out of their boxes'
+heading '2. Twelve computers with Intel AMT, of six generations, come out of their boxes'
 start_fleet
 sim list
 sim dump pc-0001 >"$work/before"
