@@ -97,8 +97,12 @@ pv_cli_list_devices(PvCli *cli, const char *group, int *code)
 	if (rows == NULL)
 		*code = pv_cli_fail(cli, error);
 	else if (rows->len == 0)
-		pv_cli_note(cli, _("there are no such devices; \"provost import\" and \"provost "
-				   "add\" make them known"));
+		pv_cli_note(cli, "%s",
+		    group == NULL && filter.status == NULL && filter.where == NULL
+			? _("there are no such devices; \"provost import\" and \"provost add\" "
+			    "make them known")
+			: _("there are no such devices; \"provost status\" shows all that are "
+			    "known"));
 	return rows;
 }
 

@@ -25,7 +25,7 @@ expect /cli/site-check/no-certificate 1 'provisioning certificate' site check
 expect /cli/site-check/json 1 '"problems"' site check --json
 expect /cli/site-check/online 1 'provisioning certificate' site check --online
 
-expect /cli/status/empty 0 'there are no such devices' status
+expect /cli/status/empty 0 'there are no such devices; "provost import"' status
 expect /cli/status/json 0 '"devices"' status --json
 expect /cli/status/group 1 'unknown group "lab"' status --group lab
 expect /cli/show/unknown 1 'pc1' show pc1
@@ -49,7 +49,7 @@ expect /cli/show/fqdn 0 "$uuid" show pc1.lab.example.com --json
 expect /cli/set/address 0 'changed pc1' set pc1 --address 127.0.0.8
 expect /cli/set/taken 0 '127.0.0.8' show pc1
 expect /cli/set/where 0 'changed pc1' set --where 'device.address == "127.0.0.8"' --group ''
-expect /cli/set/where-not 0 'no such devices' set --where '!device.address' --group ''
+expect /cli/set/where-not 0 'no such devices; "provost status" shows' set --where '!device.address' --group ''
 expect /cli/status/where 0 'pc1' status --where 'device.name == "pc1"'
 expect /cli/set/unknown 1 'pc9' set pc9 --address 127.0.0.8
 expect /cli/set/empty 0 'changed pc1' set pc1 --address ''
