@@ -152,7 +152,7 @@ import_fleet() {
 }
 
 count_provisioned() {
-	provost export --status Provisioned | tail -n +2 | wc -l
+	provost export --quiet --status Provisioned | tail -n +2 | wc -l
 }
 
 # Until all are Provisioned, at most two minutes. A terminal shows the table, anything else gets the log's main lines.
@@ -298,6 +298,7 @@ say sim set pc-0001 AMT_GeneralSettings.HostName=stranger
 say provost plan pc-0001
 [ $? -eq 2 ] || die 'the plan does not tell the change'
 say provost provision --quiet pc-0001 || die 'the device could not be put right'
+say provost verify pc-0001 || die 'the device is not what its pipeline says'
 say provost audit verify || die 'the audit log is not intact'
 
 heading "$provisioned of 12 Provisioned"
