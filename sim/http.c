@@ -248,11 +248,22 @@ pv_sim_http_answer_html(
 }
 
 void
+pv_sim_http_answer_plain(
+    GByteArray *out, guint status, const char *server, const char *type, const char *body)
+{
+	http_append(out,
+	    "HTTP/1.1 %u %s\r\nServer: Intel(R) Active Management Technology %s\r\n"
+	    "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
+	    status, http_reason(status), server, type, strlen(body), body);
+}
+
+void
 pv_sim_http_answer_challenge(GByteArray *out, const PvSimDevice *device, const char *challenge)
 {
-	static const char page[] =
-	    "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active Management Technology</title></head>\n"
-	    "<body><h2>Log on failed. Incorrect user name or password, or user account temporarily locked.</h2></body></html>\n";
+	static const char page[] = "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active "
+				   "Management Technology</title></head>\n"
+				   "<body><h2>Log on failed. Incorrect user name or password, or "
+				   "user account temporarily locked.</h2></body></html>\n";
 	http_append(out,
 	    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s\r\nContent-Type: text/html\r\n",
 	    challenge);

@@ -37,6 +37,9 @@ typedef enum {
 void pv_sim_http_answer_soap(GByteArray *out, const PvSimDevice *device, guint status, const GString *body, PvSimHttpShape shape, gsize bytes);
 void pv_sim_http_answer_html(
     GByteArray *out, const PvSimDevice *device, guint status, const char *html, gboolean close);
+/* With a length, for whoever is no device. @server: version of AMT */
+void pv_sim_http_answer_plain(
+    GByteArray *out, guint status, const char *server, const char *type, const char *body);
 void pv_sim_http_answer_challenge(
     GByteArray *out, const PvSimDevice *device, const char *challenge);
 

@@ -7,7 +7,9 @@
 #include "sim/log.h"
 #include "sim/personality.h"
 
+#include <errno.h>
 #include <glib-unix.h>
+#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +21,7 @@ typedef struct {
 	char *control;
 	char *log;
 	char *csv;
+	char *record;
 	int devices;
 } RunOptions;
 
@@ -40,6 +43,7 @@ run_options_clear(RunOptions *options)
 	g_free(options->control);
 	g_free(options->log);
 	g_free(options->csv);
+	g_free(options->record);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOptions, run_options_clear)
 
@@ -78,11 +82,16 @@ run_parse(int argc, char **argv, RunOptions *options)
 		    "FILE" },
 		{ "fleet-csv", 0, 0, G_OPTION_ARG_FILENAME, &options->csv,
 		    "write short name, FQDN, UUID and MAC for 'provost import'", "FILE.csv" },
+		{ "record", 0, 0, G_OPTION_ARG_FILENAME, &options->record,
+		    "write what each device is asked and answers, for 'provost-sim replay'",
+		    "FOLDER" },
 		{ NULL },
 	};
 	if (!pv_sim_command_parse(&argc, &argv, entries, "",
-		"Starts devices, each on a loopback address of its own: TLS on port 16993, plain HTTP on 16992 where the\n"
-		"generation has it. Prints one line when all listen, and runs until SIGTERM or SIGINT.",
+		"Starts devices, each on a loopback address of its own: TLS on port 16993, plain "
+		"HTTP on 16992 where the\n"
+		"generation has it. Prints one line when all listen, and runs until SIGTERM or "
+		"SIGINT.",
 		0, 0))
 		return FALSE;
 	static const char *const states[] = { "pre", "in", "post" };
@@ -142,7 +151,13 @@ run_fleet(const RunOptions *options, GError **error)
 	    (options->csv != NULL && !pv_sim_fleet_write_csv(fleet, options->csv, error)))
 		return FALSE;
 	g_autofree char *host = NULL;
-	PvSimServerConfig config = { .tls = fleet->tls, .log = log };
+	if (options->record != NULL && g_mkdir_with_parents(options->record, 0700) != 0) {
+		int why = errno;
+		g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(why),
+		    "make folder %s for --record: %s", options->record, g_strerror(why));
+		return FALSE;
+	}
+	PvSimServerConfig config = { .tls = fleet->tls, .log = log, .record = options->record };
 	if (options->provision_server != NULL &&
 	    !pv_sim_server_parse_address(
 		options->provision_server, &host, &config.provision_port, error))

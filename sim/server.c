@@ -8,6 +8,7 @@
 #include "sim/http.h"
 #include "sim/loop.h"
 #include "sim/network.h"
+#include "sim/record.h"
 #include "sim/service.h"
 #include "sim/web.h"
 
@@ -37,6 +38,7 @@ struct PvSimServer {
 	PvSimLog *log;
 	char *provision_host; /* NULL: no hello packets */
 	guint16 provision_port;
+	char *record; /* folder; NULL: nothing is recorded */
 	GPtrArray *nodes; /* of ServerNode */
 };
 
@@ -54,6 +56,7 @@ typedef struct {
 	PvSimTimer *restart; /* set: the stack is away */
 	PvSimTimer *hello;
 	PvSimTimer *period; /* until set-up ends by itself */
+	PvSimRecording *recording; /* NULL: none */
 	GError *error; /* why a port could not be opened */
 } ServerNode;
 
@@ -256,6 +259,17 @@ server_append_challenge(ServerConnection *connection, gboolean stale)
 }
 
 static void
+server_record(
+    ServerNode *node, const PvSimHttpRequest *request, guint status, const GString *answer)
+{
+	g_autoptr(GError) error = NULL;
+	if (node->recording != NULL &&
+	    !pv_sim_recording_add(node->recording, (const char *)request->body->data,
+		request->body->len, status, answer != NULL ? answer->str : NULL, &error))
+		pv_sim_log_write(node->server->log, node->device->name, "error %s", error->message);
+}
+
+static void
 server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *request, const char *user)
 {
 	ServerNode *node = connection->node;
@@ -265,6 +279,8 @@ server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *reques
 	server_fill_trace(
 	    connection, request, user, outcome.method, outcome.http_status, outcome.return_value);
 	server_log_request(connection, user, &outcome);
+	if (!outcome.challenge)
+		server_record(node, request, outcome.http_status, outcome.body);
 	connection->restart = outcome.restart;
 	connection->away_msec = outcome.away_msec;
 	connection->changed = TRUE;
@@ -305,8 +321,8 @@ server_answer_page(ServerConnection *connection, const PvSimHttpRequest *request
     guint status, const char *html)
 {
 	gboolean head = strcmp(request->method, "HEAD") == 0;
-	pv_sim_http_answer_html(connection->out, connection->node->device, status, head ? "" : html,
-	    connection->close);
+	pv_sim_http_answer_html(
+	    connection->out, connection->node->device, status, head ? "" : html, connection->close);
 	server_fill_trace(connection, request, user, "-", status, -1);
 }
 
@@ -355,8 +371,8 @@ server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 		status = pv_sim_web_find(device, request->path, &html);
 		server_answer_page(connection, request, user, status, html);
 	} else if (strcmp(request->path, "/wsman") != 0) {
-		server_answer_page(connection, request, user, 404,
-		    "<html><body>Not Found</body></html>\n");
+		server_answer_page(
+		    connection, request, user, 404, "<html><body>Not Found</body></html>\n");
 	} else if (strcmp(request->method, "POST") != 0) {
 		server_answer_page(connection, request, user, 405,
 		    "<html><body>Method Not Allowed</body></html>\n");
@@ -851,6 +867,7 @@ server_node_free(gpointer data)
 	ServerNode *node = data;
 	g_ptr_array_unref(node->connections);
 	g_ptr_array_unref(node->hellos);
+	pv_sim_recording_free(node->recording);
 	g_clear_error(&node->error);
 	g_free(node);
 }
@@ -865,6 +882,7 @@ pv_sim_server_new(const PvSimServerConfig *config, GError **error)
 	server->log = config->log;
 	server->provision_host = g_strdup(config->provision_host);
 	server->provision_port = config->provision_port;
+	server->record = g_strdup(config->record);
 	guint count = CLAMP(g_get_num_processors(), 1, SERVER_LOOPS_MAX);
 	for (guint i = 0; i < count; i++) {
 		PvSimLoop *loop = pv_sim_loop_new("sim-loop", error);
@@ -887,6 +905,7 @@ pv_sim_server_free(PvSimServer *server)
 	g_ptr_array_unref(server->loops);
 	g_ptr_array_unref(server->nodes);
 	g_free(server->provision_host);
+	g_free(server->record);
 	g_free(server);
 }
 
@@ -910,6 +929,17 @@ server_open_loop(gpointer data)
 	}
 }
 
+/* FOLDER/NAME.json */
+static PvSimRecording *
+server_open_recording(const PvSimServer *server, const PvSimDevice *device, GError **error)
+{
+	const char *set = device->switches->server_version;
+	g_autofree char *file = g_strconcat(device->name, ".json", NULL);
+	g_strdelimit(file, "/", '_');
+	g_autofree char *path = g_build_filename(server->record, file, NULL);
+	return pv_sim_recording_new(path, *set != '\0' ? set : device->personality->server, error);
+}
+
 gboolean
 pv_sim_server_add(PvSimServer *server, const GPtrArray *devices, GError **error)
 {
@@ -922,6 +952,11 @@ pv_sim_server_add(PvSimServer *server, const GPtrArray *devices, GError **error)
 		node->hellos = g_ptr_array_new();
 		node->device->server = node;
 		g_ptr_array_add(server->nodes, node);
+		if (server->record == NULL)
+			continue;
+		node->recording = server_open_recording(server, node->device, error);
+		if (node->recording == NULL)
+			return FALSE;
 	}
 	for (guint i = 0; i < server->loops->len; i++) {
 		ServerOpening opening = { server, server->loops->pdata[i], NULL };

@@ -16,6 +16,7 @@ typedef struct {
 	PvSimLog *log; /* lent */
 	const char *provision_host; /* NULL: no hello packets */
 	guint16 provision_port;
+	const char *record; /* folder for a file per device with what it was asked; NULL: none */
 } PvSimServerConfig;
 
 PvSimServer *pv_sim_server_new(const PvSimServerConfig *config, GError **error);

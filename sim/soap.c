@@ -457,7 +457,8 @@ pv_sim_soap_enumerated(const PvSimAnswer *answer, const char *context)
 {
 	GString *xml = soap_open(answer, ENUMERATION_NS "/EnumerateResponse", ENUMERATION_NS, "");
 	g_string_append_printf(xml,
-	    "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></g:EnumerateResponse>",
+	    "<g:EnumerateResponse><g:EnumerationContext>%s</g:EnumerationContext></"
+	    "g:EnumerateResponse>",
 	    context);
 	return soap_close(xml);
 }
@@ -514,7 +515,8 @@ static const struct {
 } soap_faults[] = {
 	[PV_SIM_FAULT_NONE] = { "e:InternalError", FALSE, "" },
 	[PV_SIM_FAULT_DESTINATION_UNREACHABLE] = { "b:DestinationUnreachable", TRUE,
-	    "No route can be determined to reach the destination role defined by the WSAddressing To." },
+	    "No route can be determined to reach the destination role defined by the WSAddressing "
+	    "To." },
 	[PV_SIM_FAULT_ACTION_NOT_SUPPORTED] = { "b:ActionNotSupported", TRUE,
 	    "The action is not supported by the service." },
 	[PV_SIM_FAULT_INVALID_HEADER] = { "b:InvalidMessageInformationHeader", TRUE,
@@ -528,7 +530,8 @@ static const struct {
 	[PV_SIM_FAULT_ALREADY_EXISTS] = { "e:AlreadyExists", FALSE,
 	    "The sender attempted to create a resource which already exists." },
 	[PV_SIM_FAULT_ENCODING_LIMIT] = { "e:EncodingLimit", FALSE,
-	    "An internal encoding limit was exceeded in a request or would be violated if the message were processed." },
+	    "An internal encoding limit was exceeded in a request or would be violated if the "
+	    "message were processed." },
 	[PV_SIM_FAULT_INVALID_CONTEXT] = { "c:InvalidEnumerationContext", FALSE,
 	    "The supplied enumeration context is invalid." },
 	[PV_SIM_FAULT_INTERNAL] = { "e:InternalError", FALSE,
@@ -570,9 +573,48 @@ pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code)
 	    "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID></a:Header><a:Body>",
 	    message);
 	g_string_append_printf(xml,
-	    "<a:Fault><a:Code><a:Value>a:%s</a:Value><a:Subcode><a:Value>%s</a:Value></a:Subcode></a:Code><a:Reason>"
+	    "<a:Fault><a:Code><a:Value>a:%s</a:Value><a:Subcode><a:Value>%s</a:Value></a:Subcode></"
+	    "a:Code><a:Reason>"
 	    "<a:Text xml:lang=\"en-US\">%s</a:Text></a:Reason><a:Detail></a:Detail></a:Fault>",
 	    code == PV_SIM_FAULT_INTERNAL ? "Receiver" : "Sender", soap_faults[code].subcode,
 	    soap_faults[code].text);
 	return soap_close(xml);
+}
+
+static char *
+soap_dup_answer_action(const PvSimRequest *request)
+{
+	if (request->op == PV_SIM_OP_INVOKE)
+		return g_strdup_printf("%s/%sResponse", request->resource_uri, request->method);
+	gboolean enumerates = request->op == PV_SIM_OP_ENUMERATE || request->op == PV_SIM_OP_PULL ||
+			      request->op == PV_SIM_OP_RELEASE;
+	return g_strdup_printf("%s/%sResponse", enumerates ? ENUMERATION_NS : TRANSFER_NS,
+	    pv_sim_op_name(request->op));
+}
+
+GString *
+pv_sim_soap_wrap(const PvSimRequest *request, guint message, const char *content)
+{
+	GString *xml = g_string_sized_new(2048);
+	g_autofree char *relates = g_markup_escape_text(request->message_id, -1);
+	g_autofree char *plain = soap_dup_answer_action(request);
+	g_autofree char *action = g_markup_escape_text(plain, -1);
+	g_autofree char *uri = g_markup_escape_text(request->resource_uri, -1);
+	g_string_append_printf(xml,
+	    "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a:Envelope xmlns:a=\"" SOAP_NS
+	    "\" xmlns:b=\"" ADDRESSING_NS "\" xmlns:c=\"" WSMAN_NS "\" xmlns:d=\"" TRANSFER_NS
+	    "\" xmlns:e=\"" ENUMERATION_NS "\" xmlns:g=\"%s\" xmlns:h=\"" COMMON_NS
+	    "\" xmlns:xsi=\"" XSI_NS "\"><a:Header><b:To>" ANONYMOUS
+	    "</b:To><b:RelatesTo>%s</b:RelatesTo><b:Action a:mustUnderstand=\"true\">%s</b:Action>"
+	    "<b:MessageID>uuid:00000000-8086-8086-8086-%012X</b:MessageID>"
+	    "<c:ResourceURI>%s</c:ResourceURI></a:Header><a:Body>",
+	    uri, relates, action, message, uri);
+	g_string_append(xml, content);
+	return soap_close(xml);
+}
+
+void
+pv_sim_soap_write_epr(GString *xml, const PvSimEpr *epr)
+{
+	soap_append_epr(xml, epr);
 }

@@ -89,6 +89,11 @@ GString *pv_sim_soap_released(const PvSimAnswer *answer);
 /* @next_context: NULL: the sequence ends here */
 GString *pv_sim_soap_pulled(
     const PvSimAnswer *answer, PvSimInstance *const *items, guint count, const char *next_context);
+/* An answer whose Body is the text @content. Prefixes bound in it: a SOAP, b addressing, c WS-Management, d transfer,
+ * e enumeration, g the class that was asked, h CIM common */
+GString *pv_sim_soap_wrap(const PvSimRequest *request, guint message, const char *content);
+/* What is within a reference, with the prefixes of pv_sim_soap_wrap() */
+void pv_sim_soap_write_epr(GString *xml, const PvSimEpr *epr);
 GString *pv_sim_soap_fault(const char *relates_to, guint message, PvSimFaultCode code);
 /* "SchemaValidationError"; for the log */
 const char *pv_sim_soap_fault_name(PvSimFaultCode code);
