@@ -305,15 +305,35 @@ eap_dup_der(X509 *certificate)
 	return bytes;
 }
 
+/* Without it OpenSSL would ask for a password on the terminal. */
+static int
+eap_no_password(char *buffer, int size, int writing, void *data)
+{
+	return -1;
+}
+
+/* What ended the reading: that no further certificate begins, or one that cannot be read. */
+static gboolean
+eap_check_end(const PvEap *eap, GError **error)
+{
+	unsigned long last = ERR_peek_last_error();
+	ERR_clear_error();
+	if (ERR_GET_REASON(last) != PEM_R_NO_START_LINE)
+		return eap_refuse(eap, "root", error, "certificate %u in it is damaged",
+		    eap->roots->len + 1);
+	return eap->roots->len > 0 ||
+	       eap_refuse(eap, "root", error, "it holds no certificate in PEM");
+}
+
 static gboolean
 eap_parse_roots(PvEap *eap, const char *text, gsize length, GError **error)
 {
 	g_autoptr(BIO) bio = BIO_new_mem_buf(text, (int)length);
 	for (;;) {
-		g_autoptr(X509) root = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 		ERR_clear_error();
+		g_autoptr(X509) root = PEM_read_bio_X509(bio, NULL, eap_no_password, NULL);
 		if (root == NULL)
-			break;
+			return eap_check_end(eap, error);
 		GBytes *der = eap_dup_der(root);
 		if (der == NULL)
 			return eap_refuse(eap, "root", error, "a certificate cannot be encoded");
@@ -329,8 +349,6 @@ eap_parse_roots(PvEap *eap, const char *text, gsize length, GError **error)
 			return eap_refuse(eap, "root", error, "it holds more than %d certificates",
 			    EAP_ROOTS_MAX);
 	}
-	return eap->roots->len > 0 ||
-	       eap_refuse(eap, "root", error, "it holds no certificate in PEM");
 }
 
 static gboolean

@@ -81,6 +81,28 @@ trusted_roots_judge(X509 *certificate, int length)
 	return !ca ? "it is no CA's" : !self ? "it is no root: it has an issuer" : NULL;
 }
 
+/* Without it OpenSSL would ask for a password on the terminal. */
+static int
+trusted_roots_no_password(char *buffer, int size, int writing, void *data)
+{
+	return -1;
+}
+
+/* @count: certificates that were read. What ended it: that no further one begins, or one that cannot be read */
+static gboolean
+trusted_roots_check_end(const char *path, guint count, GError **error)
+{
+	unsigned long last = ERR_peek_last_error();
+	ERR_clear_error();
+	if (ERR_GET_REASON(last) != PEM_R_NO_START_LINE)
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "read root %s: certificate %u in it is damaged", path,
+		    count + 1);
+	else if (count == 0)
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_CONFIG, "read root %s: there is no certificate in PEM in it", path);
+	return ERR_GET_REASON(last) == PEM_R_NO_START_LINE && count > 0;
+}
+
 static gboolean
 trusted_roots_add_file(GPtrArray *roots, const char *path, GError **error)
 {
@@ -93,12 +115,11 @@ trusted_roots_add_file(GPtrArray *roots, const char *path, GError **error)
 		return FALSE;
 	}
 	g_autoptr(BIO) bio = BIO_new_mem_buf(text, (int)size);
-	guint count = 0;
-	for (;; count++) {
-		g_autoptr(X509) certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	for (guint count = 0;; count++) {
 		ERR_clear_error();
+		g_autoptr(X509) certificate = PEM_read_bio_X509(bio, NULL, trusted_roots_no_password, NULL);
 		if (certificate == NULL)
-			break;
+			return trusted_roots_check_end(path, count, error);
 		unsigned char *der = NULL;
 		int length = i2d_X509(certificate, &der);
 		const char *wrong = roots->len == ROOTS_MAX ? "there are more than 32 roots"
@@ -120,10 +141,6 @@ trusted_roots_add_file(GPtrArray *roots, const char *path, GError **error)
 		root->name = g_steal_pointer(&name);
 		g_ptr_array_add(roots, root);
 	}
-	if (count > 0)
-		return TRUE;
-	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "read root %s: there is no certificate in PEM in it", path);
-	return FALSE;
 }
 
 static GPtrArray *
