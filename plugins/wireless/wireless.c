@@ -309,6 +309,23 @@ wireless_free_profile(PvJob *job, PvWsman *amt, Wireless *wireless, GError *refu
 	return TRUE;
 }
 
+/* After a failure: a device that cannot be reached by air until the next run would be no better off. */
+static void
+wireless_restore_port(PvJob *job, PvWsman *amt, Wireless *wireless, const GError *failure)
+{
+	const char *was = pv_job_get_fact(job, WIRELESS_PORT_WAS);
+	const char *state = pv_instance_get(wireless->port, "EnabledState");
+	if (was == NULL || g_strcmp0(state, was) == 0 ||
+	    g_error_matches(failure, PV_ERROR, PV_ERROR_UNREACHABLE) ||
+	    g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+		return;
+	g_autoptr(GError) local_error = NULL;
+	if (wireless_set_port(amt, was, &local_error))
+		pv_job_progress(job, "wireless port is as it was before");
+	else /* the fact stays, and the next run tries again */
+		pv_job_progress(job, "wireless port stays off: %s", local_error->message);
+}
+
 /* The profiles */
 
 /* What the profiles refer to so far, and no declared one will: certificate-cleanup deletes what nothing else uses. */
@@ -467,10 +484,14 @@ wireless_apply(PvJob *job, const PvPlan *plan, GError **error)
 		return FALSE;
 	}
 	wireless_forget_facts(job, &wireless);
-	if (!wireless_release(job, amt, error) ||
-	    !wireless_delete_profiles(job, amt, &wireless, error) ||
-	    !wireless_write_profiles(job, amt, plan, &wireless, error))
+	g_autoptr(GError) failure = NULL;
+	if (!wireless_release(job, amt, &failure) ||
+	    !wireless_delete_profiles(job, amt, &wireless, &failure) ||
+	    !wireless_write_profiles(job, amt, plan, &wireless, &failure)) {
+		wireless_restore_port(job, amt, &wireless, failure);
+		g_propagate_error(error, g_steal_pointer(&failure));
 		return FALSE;
+	}
 	const char *state = pv_instance_get(wireless.port, "EnabledState");
 	const char *wanted = wireless_get_wanted_state(job, &wireless);
 	if (wanted != NULL && g_strcmp0(state, wanted) != 0 &&
