@@ -124,19 +124,39 @@ sweep_needs_key(const PvCertStore *store, const PvPlan *plan, const PvStoredKey 
 	return FALSE;
 }
 
+static void
+sweep_add_listed(GString *list, const char *known, const char *fingerprint)
+{
+	if (fingerprint != NULL && pv_cert_store_list_has(known, fingerprint) &&
+	    !pv_cert_store_list_has(list->str, fingerprint))
+		g_string_append_printf(list, "%s%s", list->len > 0 ? " " : "", fingerprint);
+}
+
 /* Lists keep what is still there. */
 static void
 sweep_prune(const Sweep *sweep, const char *fact)
 {
+	const char *known = pv_job_get_fact(sweep->job, fact);
 	g_autoptr(GString) list = g_string_new(NULL);
 	for (guint i = 0; i < sweep->store->certificates->len; i++) {
 		const PvStoredCertificate *entry = g_ptr_array_index(sweep->store->certificates, i);
-		if (sweep_list_has(sweep, fact, entry) &&
-		    !pv_cert_store_list_has(list->str, entry->fingerprint))
-			g_string_append_printf(
-			    list, "%s%s", list->len > 0 ? " " : "", entry->fingerprint);
+		sweep_add_listed(list, known, entry->fingerprint);
+	}
+	for (guint i = 0; i < sweep->store->keys->len; i++) {
+		const PvStoredKey *key = g_ptr_array_index(sweep->store->keys, i);
+		sweep_add_listed(list, known, key->fingerprint);
 	}
 	pv_job_set_fact(sweep->job, fact, list->len > 0 ? list->str : NULL);
+}
+
+/* Only what no certificate needs, what no stage claims, and what the device did not refuse to give up. */
+static gboolean
+sweep_is_key_leaving(const Sweep *sweep, const PvPlan *plan, const PvStoredKey *key)
+{
+	return key->public_key != NULL && !pv_cert_store_is_claimed(sweep->job, key->fingerprint) &&
+	       !pv_cert_store_list_has(
+		   pv_job_get_fact(sweep->job, "certificates.kept"), key->fingerprint) &&
+	       !sweep_needs_key(sweep->store, plan, key);
 }
 
 gboolean
@@ -154,8 +174,7 @@ pv_cert_store_plan_sweep(PvJob *job, GHashTable *references, PvPlan *plan, GErro
 	/* certificates first: a key cannot go while one needs it */
 	for (guint i = 0; i < sweep.store->keys->len; i++) {
 		const PvStoredKey *key = g_ptr_array_index(sweep.store->keys, i);
-		if (key->public_key != NULL && !pv_cert_store_is_claimed(job, key->fingerprint) &&
-		    !sweep_needs_key(sweep.store, plan, key))
+		if (sweep_is_key_leaving(&sweep, plan, key))
 			pv_plan_add(plan, SWEEP_KEY, key->instance, "unused", "");
 	}
 	sweep_prune(&sweep, "certificates.released");
@@ -164,20 +183,26 @@ pv_cert_store_plan_sweep(PvJob *job, GHashTable *references, PvPlan *plan, GErro
 	return TRUE;
 }
 
-/* Something that cannot be seen from here needs the certificate: it stays, and is not asked for again. */
+/* Something that cannot be seen from here needs the certificate or key: it stays, and is not asked for again. */
 static gboolean
-sweep_keep(PvJob *job, const char *instance, const GError *refusal, GError **error)
+sweep_keep(
+    PvJob *job, gboolean certificate, const char *instance, const GError *refusal, GError **error)
 {
 	PvWsman *amt = pv_job_get_wsman(job, error);
 	g_autoptr(PvCertStore) store = amt == NULL ? NULL : pv_cert_store_read(amt, error);
 	if (store == NULL)
 		return FALSE;
-	const PvStoredCertificate *entry = pv_cert_store_find(store, instance);
-	if (entry == NULL) /* an earlier try deleted it, and its answer was lost */
+	const PvStoredCertificate *entry =
+	    certificate ? pv_cert_store_find(store, instance) : NULL;
+	const PvStoredKey *key = certificate ? NULL : pv_cert_store_find_key(store, instance);
+	const char *fingerprint = entry != NULL ? entry->fingerprint
+				  : key != NULL ? key->fingerprint
+						: NULL;
+	if (fingerprint == NULL) /* an earlier try deleted it, and its answer was lost */
 		return TRUE;
 	const char *list = pv_job_get_fact(job, "certificates.kept");
-	g_autofree char *longer = list == NULL ? g_strdup(entry->fingerprint)
-					       : g_strconcat(list, " ", entry->fingerprint, NULL);
+	g_autofree char *longer =
+	    list == NULL ? g_strdup(fingerprint) : g_strconcat(list, " ", fingerprint, NULL);
 	g_debug("%s", refusal->message);
 	pv_job_progress(job, "%s stays: the device refuses to delete it", instance);
 	pv_job_set_fact(job, "certificates.kept", longer);
@@ -206,11 +231,11 @@ sweep_delete(PvJob *job, PvWsman *amt, const PvChange *change, gboolean *kept, G
 			amt, change->object, PV_SELECT("InstanceID", change->property), &refusal))
 		return TRUE;
 	/* what is in use is refused as AccessDenied, too */
-	if (certificate && !g_str_equal(change->from, SWEEP_REPLACED) &&
+	if (!g_str_equal(change->from, SWEEP_REPLACED) &&
 	    (g_error_matches(refusal, PV_ERROR, PV_ERROR_REJECTED) ||
 		g_error_matches(refusal, PV_ERROR, PV_ERROR_AUTH))) {
-		*kept = TRUE;
-		return sweep_keep(job, change->property, refusal, error);
+		*kept = *kept || certificate;
+		return sweep_keep(job, certificate, change->property, refusal, error);
 	}
 	g_propagate_prefixed_error(
 	    error, g_steal_pointer(&refusal), "delete %s: ", change->property);
