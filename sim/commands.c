@@ -23,12 +23,12 @@ pv_sim_command_parse(int *argc, char ***argv, const GOptionEntry *entries, const
 		g_option_context_add_main_entries(context, entries, NULL);
 	g_set_prgname(program); /* what --help prints after "Usage:" */
 	if (!g_option_context_parse(context, argc, argv, &error)) {
-		g_printerr("%s: %s\n", program, error->message);
+		g_printerr("%s: %s; '%s --help' tells more\n", program, error->message, program);
 		return FALSE;
 	}
 	if (*argc - 1 < min || *argc - 1 > max) {
-		g_printerr(
-		    "%s: expected %s; '%s --help' tells more\n", program, parameters, program);
+		g_printerr("%s: expected %s; '%s --help' tells more\n", program,
+		    *parameters != '\0' ? parameters : "no arguments", program);
 		return FALSE;
 	}
 	return TRUE;
