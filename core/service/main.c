@@ -121,12 +121,9 @@ main_parse(Service *service, int *argc, char ***argv, int *code)
 	    context, _("Provisions Intel AMT devices that say hello. See provostd(8)."));
 	g_autoptr(GError) error = NULL;
 	*code = MAIN_USAGE;
-	if (!g_option_context_parse(context, argc, argv, &error)) {
-		g_printerr("provostd: %s\n", error->message);
-		return FALSE;
-	}
-	if (*argc > 1) {
-		g_printerr("provostd: %s\n", _("takes no arguments"));
+	if (!g_option_context_parse(context, argc, argv, &error) || *argc > 1) {
+		g_printerr(_("provostd: %s; \"provostd --help\" tells more\n"),
+		    error != NULL ? error->message : _("takes no arguments"));
 		return FALSE;
 	}
 	*code = MAIN_OK;

@@ -52,7 +52,7 @@ expect_daemon() {
 	ok "$name" $?
 }
 expect_daemon /service/daemon/wrong-option 64 'teapot' --teapot
-expect_daemon /service/daemon/argument 64 'takes no arguments' x
+expect_daemon /service/daemon/argument 64 'takes no arguments; "provostd --help" tells more' x
 expect_daemon /service/daemon/no-site 78 "$work/none.json" --site "$work/none.json"
 expect_daemon /service/daemon/version 0 'provostd ' --version
 
