@@ -285,6 +285,16 @@ features_plan_redirection(Features *features, PvPlan *plan, GError **error)
 	return TRUE;
 }
 
+/* Whether the listener is wanted for more than a screen that the device has just refused to show. */
+static gboolean
+features_has_use_for_listener(PvJob *job, const PvPlan *plan)
+{
+	return pv_values_has(pv_job_get_values(job), "listener") || features_is_wanted(job, "sol") ||
+	       features_is_wanted(job, "ide-redirection") ||
+	       !pv_plan_has(plan, features_kvm.class_name, "EnabledState") ||
+	       !features_was_refused(job, "kvm");
+}
+
 /* First what may be redirected, then whether anybody listens: the latter is a Put of the whole
  * instance, which by then holds the former. */
 static gboolean
@@ -304,7 +314,8 @@ features_apply_redirection(PvJob *job, PvWsman *amt, const PvPlan *plan, GError 
 		if (output == NULL)
 			return FALSE;
 	}
-	for (guint i = 0; i < pv_plan_get_length(plan); i++) {
+	for (guint i = 0;
+	     features_has_use_for_listener(job, plan) && i < pv_plan_get_length(plan); i++) {
 		const PvChange *change = pv_plan_get(plan, i);
 		if (strcmp(change->object, FEATURES_REDIRECTION) != 0 ||
 		    strcmp(change->property, "ListenerEnabled") != 0)
