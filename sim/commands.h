@@ -19,6 +19,7 @@ int pv_sim_command_start(int argc, char **argv);
 int pv_sim_command_power(int argc, char **argv); /* on, off */
 int pv_sim_command_check_password(int argc, char **argv);
 int pv_sim_command_fault(int argc, char **argv);
+int pv_sim_command_record(int argc, char **argv);
 int pv_sim_command_replay(int argc, char **argv);
 int pv_sim_command_hello(int argc, char **argv);
 int pv_sim_command_pki(int argc, char **argv);

@@ -135,6 +135,85 @@ pv_sim_http_parse(GByteArray *buffer, PvSimHttpRequest **result)
 	return PV_SIM_HTTP_READY;
 }
 
+void
+pv_sim_http_answer_free(PvSimHttpAnswer *answer)
+{
+	if (answer == NULL)
+		return;
+	g_free(answer->server);
+	g_byte_array_unref(answer->body);
+	g_free(answer);
+}
+
+/* "HTTP/1.1 200 OK" */
+static gboolean
+http_parse_status(PvSimHttpAnswer *answer, const char *line)
+{
+	g_auto(GStrv) parts = g_strsplit(line, " ", 3);
+	guint64 status = 0;
+	if (g_strv_length(parts) < 2 || !g_str_has_prefix(parts[0], "HTTP/1.") ||
+	    !g_ascii_string_to_unsigned(parts[1], 10, 200, 599, &status, NULL))
+		return FALSE;
+	answer->status = (guint)status;
+	return TRUE;
+}
+
+/* The last word of "Server: Intel(R) Active Management Technology 16.1.25" */
+static void
+http_note_server(PvSimHttpAnswer *answer, const char *line)
+{
+	const char *space = strrchr(line, ' ');
+	if (g_ascii_strncasecmp(line, "Server:", strlen("Server:")) != 0 || space == NULL)
+		return;
+	g_free(answer->server);
+	answer->server = g_utf8_make_valid(space + 1, -1);
+}
+
+PvSimHttpResult
+pv_sim_http_parse_answer(
+    const GByteArray *buffer, gboolean head, gboolean end, PvSimHttpAnswer **result)
+{
+	const char *blank = buffer->len > 0
+				? g_strstr_len((const char *)buffer->data, buffer->len, "\r\n\r\n")
+				: NULL;
+	if (blank == NULL)
+		return end || buffer->len > PV_SIM_HTTP_HEAD_MAX ? PV_SIM_HTTP_BAD
+								 : PV_SIM_HTTP_MORE;
+	gsize at = (gsize)(blank - (const char *)buffer->data) + 4;
+	g_autofree char *text = g_strndup((const char *)buffer->data, at - 4);
+	g_auto(GStrv) lines = g_strsplit(text, "\r\n", -1);
+	g_autoptr(PvSimHttpAnswer) answer = g_new0(PvSimHttpAnswer, 1);
+	g_autoptr(PvSimHttpRequest) headers = g_new0(PvSimHttpRequest, 1);
+	gsize length = G_MAXSIZE; /* until the end of the connection */
+	gboolean chunked = FALSE;
+	answer->body = g_byte_array_new();
+	if (lines[0] == NULL || !http_parse_status(answer, lines[0]))
+		return PV_SIM_HTTP_BAD;
+	for (guint i = 1; lines[i] != NULL; i++) {
+		http_note_server(answer, lines[i]);
+		if (!http_parse_header(headers, lines[i], &length, &chunked))
+			return PV_SIM_HTTP_BAD;
+	}
+	if (head)
+		length = 0;
+	if (chunked && !head) {
+		PvSimHttpResult chunks = http_parse_chunks(buffer, &at, answer->body);
+		if (chunks != PV_SIM_HTTP_READY)
+			return chunks == PV_SIM_HTTP_MORE && end ? PV_SIM_HTTP_BAD : chunks;
+	} else {
+		if (length == G_MAXSIZE && end)
+			length = buffer->len - at;
+		if (length > buffer->len - at)
+			return end ? PV_SIM_HTTP_BAD : PV_SIM_HTTP_MORE;
+		g_byte_array_append(answer->body, buffer->data + at, (guint)length);
+		at += length;
+	}
+	answer->bytes = at;
+	answer->close = headers->close || end || g_str_has_prefix(text, "HTTP/1.0");
+	*result = g_steal_pointer(&answer);
+	return PV_SIM_HTTP_READY;
+}
+
 static void http_append(GByteArray *out, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static void

@@ -25,6 +25,21 @@ PvSimHttpResult pv_sim_http_parse(GByteArray *buffer, PvSimHttpRequest **request
 void pv_sim_http_request_free(PvSimHttpRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimHttpRequest, pv_sim_http_request_free)
 
+/* What a device answered, for whoever stands between it and its client */
+typedef struct {
+	guint status;
+	char *server; /* version in the Server header; NULL: none */
+	GByteArray *body; /* decoded */
+	gsize bytes; /* of all of it, as it came */
+	gboolean close; /* the device wants the connection closed */
+} PvSimHttpAnswer;
+
+/* Reads the answer at the front of @buffer, which stays. @head: to a HEAD request; @end: nothing more will come */
+PvSimHttpResult pv_sim_http_parse_answer(
+    const GByteArray *buffer, gboolean head, gboolean end, PvSimHttpAnswer **answer);
+void pv_sim_http_answer_free(PvSimHttpAnswer *answer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimHttpAnswer, pv_sim_http_answer_free)
+
 typedef enum {
 	PV_SIM_HTTP_CHUNKED, /* as AMT does */
 	PV_SIM_HTTP_TRUNCATED, /* chunks of the first so many bytes, and no end */

@@ -21,6 +21,8 @@ static const struct {
 	{ "check-password", pv_sim_command_check_password,
 	    "tell whether a device would accept a password" },
 	{ "fault", pv_sim_command_fault, "let a device misbehave as a script says" },
+	{ "record", pv_sim_command_record,
+	    "stand between a client and a device, and record what they say" },
 	{ "replay", pv_sim_command_replay, "answer a client as a recording says" },
 	{ "hello", pv_sim_command_hello, "send one hello packet to a provisioning server" },
 	{ "pki", pv_sim_command_pki,

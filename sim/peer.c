@@ -31,7 +31,6 @@ struct PvSimPeers {
 	void (*serve)(PvSimPeer *peer, gpointer data);
 	gpointer data;
 	GMainLoop *loop;
-	gint64 next_id;
 	GPtrArray *threads; /* of GThread; the main thread's own */
 	GMutex lock;
 	GPtrArray *open; /* of PvSimPeer, each its thread's; protected by lock */
@@ -54,7 +53,8 @@ pv_sim_peer_read(PvSimPeer *peer)
 					: recv(peer->fd, bytes, sizeof bytes, 0);
 	} while (got < 0 && errno == EINTR);
 	if (got <= 0)
-		return FALSE;
+		return peer->ssl != NULL &&
+		       SSL_get_error(peer->ssl, (int)got) == SSL_ERROR_WANT_READ;
 	g_byte_array_append(peer->in, bytes, (guint)got);
 	return TRUE;
 }
@@ -129,7 +129,7 @@ peers_accept(gint fd, GIOCondition condition, gpointer data)
 	}
 	PeerThread *thread = g_new0(PeerThread, 1);
 	thread->peers = peers;
-	thread->peer = (PvSimPeer) { accepted, ssl, g_byte_array_new(), ++peers->next_id };
+	thread->peer = (PvSimPeer) { accepted, ssl, g_byte_array_new() };
 	g_mutex_lock(&peers->lock);
 	g_ptr_array_add(peers->open, &thread->peer);
 	g_mutex_unlock(&peers->lock);
@@ -251,31 +251,105 @@ peer_no_passphrase(char *buffer, int size, int writes, void *data)
 	return -1; /* else OpenSSL asks at the terminal */
 }
 
-SSL_CTX *
-pv_sim_peer_tls(const char *certificate, const char *key, GError **error)
+/* For both sides: old firmware and its clients, and a key file that must not ask for its passphrase */
+static SSL_CTX *
+peer_new_tls(const SSL_METHOD *method)
 {
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-	const char *wrong = NULL;
+	SSL_CTX *context = SSL_CTX_new(method);
 	g_assert(context != NULL); /* only memory can lack */
 	SSL_CTX_set_default_passwd_cb(context, peer_no_passphrase);
 	SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
-	SSL_CTX_set_security_level(context, 0); /* clients of old firmware */
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_cert_verify_callback(context, peer_take_any, NULL);
+	SSL_CTX_set_security_level(context, 0); /* SHA-1 signatures and old suites */
+	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* a session ticket is no data */
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-	if (certificate == NULL && !peer_use_own(context))
-		wrong = "cannot make a certificate";
-	else if (certificate != NULL &&
-		 SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
+	return context;
+}
+
+static gboolean
+peer_use_files(SSL_CTX *context, const char *certificate, const char *key, GError **error)
+{
+	const char *wrong = NULL;
+	if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
 		wrong = "the file holds no PEM certificate, or cannot be read";
-	else if (certificate != NULL &&
-		 SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
+	else if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
 		wrong = "the key does not fit, has a passphrase, or cannot be read";
-	if (wrong == NULL)
+	if (wrong != NULL)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+		    "read certificate %s with key %s: %s", certificate, key, wrong);
+	return wrong == NULL;
+}
+
+SSL_CTX *
+pv_sim_peer_tls(const char *certificate, const char *key, GError **error)
+{
+	SSL_CTX *context = peer_new_tls(TLS_server_method());
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(context, peer_take_any, NULL);
+	gboolean good = certificate != NULL ? peer_use_files(context, certificate, key, error)
+					    : peer_use_own(context);
+	if (good)
 		return context;
-	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "read certificate %s: %s",
-	    certificate != NULL ? certificate : "of its own", wrong);
+	if (certificate == NULL)
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "make a certificate: no memory");
 	SSL_CTX_free(context);
 	return NULL;
+}
+
+SSL_CTX *
+pv_sim_peer_tls_client(const char *certificate, const char *key, GError **error)
+{
+	SSL_CTX *context = peer_new_tls(TLS_client_method());
+	SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_options(context, SSL_OP_LEGACY_SERVER_CONNECT);
+	if (certificate == NULL || peer_use_files(context, certificate, key, error))
+		return context;
+	SSL_CTX_free(context);
+	return NULL;
+}
+
+PvSimPeer *
+pv_sim_peer_connect(const char *address, SSL_CTX *tls, GError **error)
+{
+	g_autofree char *host = NULL;
+	g_autoptr(PvSimPeer) peer = g_new0(PvSimPeer, 1);
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	guint16 port = 0;
+	peer->fd = -1;
+	peer->in = g_byte_array_new();
+	if (!pv_sim_server_parse_address(address, &host, &port, error))
+		return NULL;
+	to.sin_port = htons(port);
+	peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (peer->fd < 0 || inet_pton(AF_INET, host, &to.sin_addr) != 1 ||
+	    connect(peer->fd, (struct sockaddr *)&to, sizeof to) != 0) {
+		int why = errno;
+		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(why), "connect to %s: %s",
+		    address, g_strerror(why));
+		return NULL;
+	}
+	if (tls == NULL)
+		return g_steal_pointer(&peer);
+	ERR_clear_error();
+	peer->ssl = SSL_new(tls);
+	if (peer->ssl == NULL || SSL_set_fd(peer->ssl, peer->fd) != 1 ||
+	    SSL_connect(peer->ssl) != 1) {
+		const char *reason = ERR_reason_error_string(ERR_peek_error());
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "connect to %s: TLS: %s", address,
+		    reason != NULL ? reason : "the connection was closed");
+		return NULL;
+	}
+	return g_steal_pointer(&peer);
+}
+
+void
+pv_sim_peer_free(PvSimPeer *peer)
+{
+	if (peer == NULL)
+		return;
+	SSL_free(peer->ssl);
+	if (peer->fd >= 0)
+		close(peer->fd);
+	g_byte_array_unref(peer->in);
+	g_free(peer);
 }

@@ -11,10 +11,9 @@ typedef struct {
 	int fd;
 	SSL *ssl; /* NULL: plain */
 	GByteArray *in; /* what was read and is not used up */
-	gint64 id; /* of an accepted one, from 1 */
 } PvSimPeer;
 
-/* Waits for bytes and appends them to in; FALSE: the connection is at its end */
+/* Waits for bytes and appends them to in, of TLS also none at times; FALSE: the connection is at its end */
 gboolean pv_sim_peer_read(PvSimPeer *peer);
 gboolean pv_sim_peer_write(PvSimPeer *peer, const GByteArray *data);
 
@@ -41,5 +40,12 @@ void pv_sim_peers_stop(PvSimPeers *peers);
 /* A server side of TLS that takes any client's certificate, and needs none. Without files it makes a key and a
  * certificate signed by itself. SSL_CTX_free() */
 SSL_CTX *pv_sim_peer_tls(const char *certificate, const char *key, GError **error);
+/* The client side, which takes any server's certificate. @certificate: with its chain; NULL: it shows none */
+SSL_CTX *pv_sim_peer_tls_client(const char *certificate, const char *key, GError **error);
+
+/* Connects to a device; @tls: lent; NULL: plain. pv_sim_peer_free() */
+PvSimPeer *pv_sim_peer_connect(const char *address, SSL_CTX *tls, GError **error);
+void pv_sim_peer_free(PvSimPeer *peer); /* one that was connected */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimPeer, pv_sim_peer_free)
 
 G_END_DECLS

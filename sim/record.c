@@ -229,23 +229,42 @@ record_write(PvSimRecording *recording, int flags, const char *text, GError **er
 	return FALSE;
 }
 
+/* The file without rows, with lock or before anyone else has it */
+static gboolean
+record_begin(PvSimRecording *recording, const char *server, GError **error)
+{
+	g_autoptr(JsonNode) version =
+	    json_node_init_string(json_node_alloc(), server != NULL ? server : "");
+	g_autofree char *quoted = json_to_string(version, FALSE);
+	g_autofree char *member = g_strdup_printf("\"server-version\": %s,\n", quoted);
+	g_autofree char *head =
+	    g_strconcat("{\n", server != NULL ? member : "", "\"exchange\": [", NULL);
+	g_autofree char *text = g_strconcat(head, RECORD_END, NULL);
+	recording->at = 0;
+	if (!record_write(recording, O_CREAT | O_TRUNC, text, error))
+		return FALSE;
+	recording->at = (off_t)strlen(head);
+	return TRUE;
+}
+
 PvSimRecording *
 pv_sim_recording_new(const char *path, const char *server, GError **error)
 {
 	g_autoptr(PvSimRecording) recording = g_new0(PvSimRecording, 1);
-	g_autoptr(JsonNode) version =
-	    json_node_init_string(json_node_alloc(), server != NULL ? server : "");
-	g_autofree char *quoted = json_to_string(version, FALSE);
-	g_autofree char *head =
-	    server != NULL ? g_strdup_printf("{\n\"server-version\": %s,\n\"exchange\": [", quoted)
-			   : g_strdup("{\n\"exchange\": [");
-	g_autofree char *text = g_strconcat(head, RECORD_END, NULL);
 	g_mutex_init(&recording->lock);
 	recording->path = g_strdup(path);
-	if (!record_write(recording, O_CREAT | O_TRUNC, text, error))
+	if (!record_begin(recording, server, error))
 		return NULL;
-	recording->at = (off_t)strlen(head);
 	return g_steal_pointer(&recording);
+}
+
+gboolean
+pv_sim_recording_set_server(PvSimRecording *recording, const char *server, GError **error)
+{
+	g_mutex_lock(&recording->lock);
+	gboolean written = recording->count > 0 || record_begin(recording, server, error);
+	g_mutex_unlock(&recording->lock);
+	return written;
 }
 
 void

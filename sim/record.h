@@ -19,6 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimRecording, pv_sim_recording_free)
  * request is left out. */
 gboolean pv_sim_recording_add(PvSimRecording *recording, const char *request, gsize length,
     guint status, const char *answer, GError **error);
+/* Tells the version when it becomes known, before the first row; later it is ignored */
+gboolean pv_sim_recording_set_server(PvSimRecording *recording, const char *server, GError **error);
 guint pv_sim_recording_get_count(PvSimRecording *recording); /* rows */
 
 G_END_DECLS
