@@ -189,6 +189,30 @@ ok /e2e/faults/two/committed-once committed_once
 stop_sim
 echo "# two: $((SECONDS - begin)) s"
 
+# What another product left in the device: its profile, access entries, keys and TLS binding go; the root that it trusted
+# stays, for nothing tells that nobody needs it.
+jq -n '{ devices: [ ("16.1", "9.5", "6.2") | { personality: ., set: { wireless: "true", fault: "*:start:leftovers" } } ] }' >"$work/left.json"
+begin_part leftovers --fleet "$work/left.json"
+edit "$PROVOST_SITE" '.variables = { wired8021x: true, wireless: true }'
+collect || bail 'collect'
+ok /e2e/faults/leftovers/are-there none "$dir/dumps.json" '.[] | select((any(.wireless.profiles[]; .name == "former") and
+	any(.acl[]; .user == "former") and any(.keys[]; ."in-use" | not)) | not) | .name'
+provision
+collect || bail 'collect'
+ok /e2e/faults/leftovers/provisioned all_provisioned
+ok /requirements/S12-11.2/leftovers/access-list none "$dir/dumps.json" '.[] | select(any(.acl[]; .user == "former")) | { name, acl }'
+ok /requirements/S12-11.8/leftovers/profiles none "$dir/dumps.json" '.[] | select([ .wireless.profiles[].name ] != ["corp"]) | { name, wireless }'
+ok /requirements/S12-11.9/leftovers/keys none "$dir/dumps.json" '.[] | select((.keys | length) != 3 or (.keys | all(."in-use") | not)) |
+	{ name, keys }'
+ok /requirements/S12-11.9/leftovers/certificates none "$dir/dumps.json" '.[] | .name as $name | .certificates[] |
+	select((."in-use" or ."trusted-root") | not) | { name: $name, subject }'
+jq '[ .[].counters.writes ]' "$dir/dumps.json" >"$dir/writes"
+provision
+collect || bail 'collect'
+ok /e2e/faults/leftovers/once jq -e --slurpfile before "$dir/writes" '[ .[].counters.writes ] == $before[0]' "$dir/dumps.json"
+stop_sim
+echo "# leftovers: $((SECONDS - begin)) s"
+
 # The store on a small disk of its own, in a mount namespace that ends with the test. Without the right to mount, the
 # size of files is bounded instead.
 begin_part disk --devices 4
