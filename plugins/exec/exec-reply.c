@@ -57,7 +57,20 @@ exec_reply_fail(GError **error, const char *path, const char *fault)
 	return FALSE;
 }
 
-/* Before the parser, which goes as deep as the text does, and loses the memory of an object that another value follows. */
+/* What stands after a backslash: how many characters, 0 when JSON has no such escape (RFC 8259, 7) */
+static gsize
+exec_reply_measure_escape(const char *text)
+{
+	if (*text != 'u')
+		return *text != '\0' && strchr("\"\\/bfnrt", *text) != NULL ? 1 : 0;
+	for (gsize i = 1; i <= 4; i++)
+		if (!g_ascii_isxdigit(text[i]))
+			return 0;
+	return 5;
+}
+
+/* Before the parser, which goes as deep as the text does, and loses memory over a broken escape, and over an object that
+ * another value follows. */
 static gboolean
 exec_reply_is_flat(const GString *output)
 {
@@ -65,10 +78,11 @@ exec_reply_is_flat(const GString *output)
 	gboolean quoted = FALSE;
 	for (gsize i = strspn(output->str, EXEC_BLANKS); i < output->len; i++) {
 		char c = output->str[i];
-		if (depth == 0 && c != '{')
+		gsize escape = quoted && c == '\\' ? exec_reply_measure_escape(output->str + i + 1) : 0;
+		if ((depth == 0 && c != '{') || (quoted && c == '\\' && escape == 0))
 			return FALSE;
-		if (quoted && c == '\\')
-			i++;
+		if (escape > 0)
+			i += escape;
 		else if (c == '"')
 			quoted = !quoted;
 		else if (!quoted && (c == '{' || c == '['))
