@@ -42,8 +42,24 @@ options_of_manual OPTIONS >"$work/err"
 cmp -s "$work/out" "$work/err"
 ok /service/manual/options $?
 
+# the simulator's page has options at their commands, and some within the head of one
+sim=$PV_TOP_BUILDDIR/provost-sim
+manual=$PV_TOP_SRCDIR/data/man/provost-sim.1
+: >"$work/err"
+"$sim" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' >"$work/out"
+[ -s "$work/out" ] || echo 'the help lists no commands' >>"$work/err"
+while read -r name; do
+	sed 's/\\-/-/g' "$manual" | grep -q "^\\\\fB.*$name\\\\fR" || echo "command $name" >>"$work/err"
+	for option in $("$sim" "$name" --help | sed -n 's/^ *\(-., \)\{0,1\}--\([a-z-]*\).*/\2/p' | grep -vx help); do
+		sed 's/\\-/-/g' "$manual" | grep -q -- "--$option" || echo "$name --$option" >>"$work/err"
+	done
+done <"$work/out"
+cat "$work/err" >"$work/out"
+[ ! -s "$work/err" ]
+ok /sim/manual/commands-and-options $?
+
 if command -v man >/dev/null; then
-	for page in provost.1 provostd.8 provost-site.5 provost-exec.5 provost-sim.1; do
+	for page in provost-sim.1 provost.1 provostd.8 provost-site.5 provost-exec.5 provost-sim.1; do
 		man --warnings -E UTF-8 -l -Tutf8 -Z "$PV_TOP_SRCDIR/data/man/$page" >"$work/out" 2>"$work/err"
 		: >"$work/out"
 		[ ! -s "$work/err" ]
