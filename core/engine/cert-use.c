@@ -86,25 +86,31 @@ cert_use_is_claimed(PvJob *job, const PvCertUse *use, const char *what, const ch
 }
 
 static gboolean
-cert_use_claim_key(PvJob *job, const PvCertUse *use, const char *fingerprint, GError **error)
+cert_use_claim_key(PvJob *job, const PvCertUse *use, const char *key, GError **error)
 {
-	cert_use_set_fact(job, use, ".spare-key", fingerprint);
+	cert_use_set_fact(job, use, ".spare-key", key);
 	return pv_job_save_facts(job, error);
 }
 
-/* A key that no certificate belongs to: a run that was interrupted made it. The one that this use has claimed, or else
- * one that nobody has. */
+/* A key that no certificate belongs to: a run that was interrupted made it. The one that this use has claimed, or else, in
+ * set-up, one that nobody has. In a device that was managed before, such a key may be one that a former administrator has
+ * pushed and knows: it is no key to have certified, and certificate-cleanup deletes it. */
 static PvStoredKey *
 cert_use_find_spare_key(PvJob *job, const PvCertUse *use, PvCertStore *store)
 {
 	const char *own = cert_use_get_fact(job, use, ".spare-key");
+	gboolean operational = g_strcmp0(pv_job_get_fact(job, "amt.state"), "operational") == 0;
 	PvStoredKey *best = NULL;
 	for (guint i = 0; i < store->keys->len; i++) {
 		PvStoredKey *key = g_ptr_array_index(store->keys, i);
 		if (key->public_key == NULL || key->used || key->bits != use->key_length ||
-		    cert_use_is_claimed(job, use, ".spare-key", key->fingerprint))
+		    cert_use_is_claimed(job, use, ".spare-key", key->fingerprint) ||
+		    cert_use_is_claimed(job, use, ".spare-key", key->instance))
 			continue;
-		if (best == NULL || g_strcmp0(key->fingerprint, own) == 0)
+		gboolean is_own = g_strcmp0(key->fingerprint, own) == 0 || g_strcmp0(key->instance, own) == 0;
+		if (operational && !is_own)
+			continue;
+		if (best == NULL || is_own)
 			best = key;
 	}
 	return best;
@@ -343,6 +349,9 @@ cert_use_make_in_device(PvJob *job, PvWsman *amt, PvCertStore *store, const PvCe
 		if (fresh == NULL)
 			return NULL;
 		key = pv_cert_store_find_key(fresh, id);
+		/* by its name until its public half can be read */
+		if ((key == NULL || key->public_key == NULL) && !cert_use_claim_key(job, use, id, error))
+			return NULL;
 	}
 	if (key == NULL || key->public_key == NULL) {
 		(void)pv_job_wait(
