@@ -290,10 +290,15 @@ control_find_command(const char *name)
 	return NULL;
 }
 
+typedef struct {
+	PvSimState state;
+	guint64 locked; /* how often logins were locked */
+} ControlState;
+
 static gboolean
 control_read_state(PvSimDevice *device, gpointer data)
 {
-	*(PvSimState *)data = device->state;
+	*(ControlState *)data = (ControlState) { device->state, device->counters.locked };
 	return FALSE;
 }
 
@@ -304,18 +309,20 @@ control_list(PvSimControl *control)
 	json_builder_begin_array(builder);
 	for (guint i = 0; i < control->fleet->devices->len; i++) {
 		PvSimDevice *device = control->fleet->devices->pdata[i];
-		PvSimState state = PV_SIM_PRE;
-		pv_sim_server_call(control->server, device, control_read_state, &state);
+		ControlState now = { 0 };
+		pv_sim_server_call(control->server, device, control_read_state, &now);
 		const char *const row[][2] = { { "name", device->name },
 			{ "address", device->address }, { "fqdn", device->fqdn },
 			{ "uuid", device->uuid_text }, { "mac", device->mac },
 			{ "personality", device->personality->name },
-			{ "state", pv_sim_dump_state_name(state) } };
+			{ "state", pv_sim_dump_state_name(now.state) } };
 		json_builder_begin_object(builder);
 		for (guint j = 0; j < G_N_ELEMENTS(row); j++) {
 			json_builder_set_member_name(builder, row[j][0]);
 			json_builder_add_string_value(builder, row[j][1]);
 		}
+		json_builder_set_member_name(builder, "locked");
+		json_builder_add_int_value(builder, (gint64)now.locked);
 		json_builder_end_object(builder);
 	}
 	json_builder_end_array(builder);

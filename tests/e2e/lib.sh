@@ -53,7 +53,20 @@ skip() {
 	echo "ok $tap_count $1 # SKIP $2"
 }
 
+# No test may drive a device into its login back-off: asked of each fleet when it stops, or at the end
+note_locks() {
+	"$sim" list --json --control "$1" 2>>"$work/locks.log" | jq -r '.[] | select(.locked > 0) | "\(.name): \(.locked)"' >>"$work/locks"
+}
+nobody_locked() {
+	cat "$work/locks" && [ ! -s "$work/locks" ]
+}
+
 done_testing() {
+	local socket
+	for socket in "$work"/sim.sock "$work"/*/sim.sock; do
+		[ -S "$socket" ] && note_locks "$socket"
+	done
+	[ ! -e "$work/locks" ] || ok /requirements/S12-09.1/no-device-locked-itself nobody_locked
 	echo "1..$tap_count"
 	[ "$tap_failed" -eq 0 ]
 }
@@ -100,6 +113,7 @@ start_sim() {
 }
 
 stop_sim() {
+	note_locks "$dir/sim.sock"
 	kill "$sim_pid" && wait "$sim_pid"
 	local status=$?
 	pids=("${pids[@]/#$sim_pid/}")
