@@ -91,9 +91,10 @@ never_locked() {
 		{ name, counters: (.counters | del(.methods)) }'
 }
 
-# What is recorded done in a job is not done again in it.
+# What is recorded done in a job is not done again in it. A stage that stands there twice under conditions is left out once.
 nothing_repeated() {
-	none <(jq -s . "$dir/log.json") '[ .[] | select(.stage != null and (.text | test("^(done|already|skipped)(:|$)"))) ] |
+	none <(jq -s . "$dir/log.json") '[ .[] | select(.stage != null and (.text |
+			test("^(done|already|skipped)(:|$)") and (startswith("skipped: when ") | not))) ] |
 		group_by([.job, .stage])[] | select(length > 1) | map("\(.name) job \(.job) \(.stage): \(.text)") | .[]' &&
 		none "$dir/shows.json" '.[] | select(.results | any(.outcome | test("^(done|already|skipped)$") | not)) |
 			{ name, results }'
