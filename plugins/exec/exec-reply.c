@@ -57,16 +57,31 @@ exec_reply_fail(GError **error, const char *path, const char *fault)
 	return FALSE;
 }
 
-/* What stands after a backslash: how many characters, 0 when JSON has no such escape (RFC 8259, 7) */
+/* The number of a \u escape, whose four digits @text begins with; -1: they are none */
+static int
+exec_reply_read_unit(const char *text)
+{
+	int unit = 0;
+	for (gsize i = 0; i < 4; i++) {
+		if (!g_ascii_isxdigit(text[i]))
+			return -1;
+		unit = unit * 16 + g_ascii_xdigit_value(text[i]);
+	}
+	return unit;
+}
+
+/* What stands after a backslash: how many characters, 0 when JSON has no such escape (RFC 8259, 7). Halves of surrogate
+ * pairs are none: the parser loses memory over some and makes no UTF-8 of the others. */
 static gsize
 exec_reply_measure_escape(const char *text)
 {
 	if (*text != 'u')
 		return *text != '\0' && strchr("\"\\/bfnrt", *text) != NULL ? 1 : 0;
-	for (gsize i = 1; i <= 4; i++)
-		if (!g_ascii_isxdigit(text[i]))
-			return 0;
-	return 5;
+	int unit = exec_reply_read_unit(text + 1);
+	if (unit < 0xd800 || unit > 0xdfff)
+		return unit < 0 ? 0 : 5;
+	int low = unit < 0xdc00 && text[5] == '\\' && text[6] == 'u' ? exec_reply_read_unit(text + 7) : -1;
+	return low >= 0xdc00 && low <= 0xdfff ? 11 : 0;
 }
 
 /* Before the parser, which goes as deep as the text does, and loses memory over a broken escape, and over an object that
