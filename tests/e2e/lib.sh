@@ -34,6 +34,15 @@ finish() {
 }
 trap finish EXIT
 
+# forget PID: it has ended, and its number may be another's by now
+forget() {
+	local pid rest=()
+	for pid in "${pids[@]}"; do
+		[ "$pid" = "$1" ] || rest+=("$pid")
+	done
+	pids=("${rest[@]}")
+}
+
 # ok NAME COMMAND...: one case that passes when the command does
 ok() {
 	local name=$1
@@ -116,7 +125,7 @@ stop_sim() {
 	note_locks "$dir/sim.sock"
 	kill "$sim_pid" && wait "$sim_pid"
 	local status=$?
-	pids=("${pids[@]/#$sim_pid/}")
+	forget "$sim_pid"
 	return "$status"
 }
 

@@ -30,7 +30,7 @@ replayed() {
 	read -r -t 30 summary <&7 || kill "$replay_pid"
 	wait "$replay_pid"
 	code=$?
-	pids=("${pids[@]/#$replay_pid/}")
+	forget "$replay_pid"
 	# shellcheck disable=SC2053
 	[[ $summary = $2 ]] && same 'exit code' "$code" "$1" && return
 	echo "summary: $summary"
