@@ -55,6 +55,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvValues, pv_values_unref)
 /* for {"secret": NAME}, in these values and those of their objects; before they are shared between threads */
 void pv_values_set_secret_find(PvValues *values, PvSecretFind find, gpointer data);
 
+/* The strings that parameters with that PvParam.refers hold, those of objects included. (transfer container) of lent char* */
+GPtrArray *pv_values_list_referred(const PvValues *values, const char *refers);
+
 /* Checks a parameter table: fallbacks parse as their kind, names unique. For the loader. */
 gboolean pv_params_check(const PvParam *params, const char *owner, GError **error);
 

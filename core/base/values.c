@@ -436,6 +436,30 @@ values_get(const PvValues *values, const char *name, guint kinds)
 	g_error("the table has no parameter \"%s\"", name);
 }
 
+static void
+values_add_referred(const PvValues *values, const char *refers, GPtrArray *found)
+{
+	for (guint i = 0; i < values->values->len; i++) {
+		const Value *value = values->values->pdata[i];
+		for (guint k = 0; value->objects != NULL && k < value->objects->len; k++)
+			values_add_referred(value->objects->pdata[k], refers, found);
+		if (g_strcmp0(value->param.refers, refers) != 0)
+			continue;
+		if (value->param.kind == PV_PARAM_STRING && value->text != NULL)
+			g_ptr_array_add(found, value->text);
+		for (guint k = 0; value->list != NULL && value->list[k] != NULL; k++)
+			g_ptr_array_add(found, value->list[k]);
+	}
+}
+
+GPtrArray *
+pv_values_list_referred(const PvValues *values, const char *refers)
+{
+	GPtrArray *found = g_ptr_array_new();
+	values_add_referred(values, refers, found);
+	return found;
+}
+
 gboolean
 pv_values_has(const PvValues *values, const char *name)
 {

@@ -6,18 +6,49 @@
 #include <glib/gi18n.h>
 
 static void
-site_print_json(PvCli *cli, GPtrArray *problems)
+site_build_texts(JsonBuilder *builder, const char *member, PvReport *report, PvReportLevel wanted)
+{
+	json_builder_set_member_name(builder, member);
+	json_builder_begin_array(builder);
+	for (guint i = 0; i < pv_report_get_length(report); i++) {
+		PvReportLevel level = PV_REPORT_OK;
+		const char *check = NULL, *object = NULL, *text = NULL;
+		pv_report_get(report, i, &level, &check, &object, &text);
+		if (level != wanted)
+			continue;
+		g_autofree char *line = g_strdup_printf("%s%s%s: %s", check,
+		    object == NULL ? "" : " ", object == NULL ? "" : object, text);
+		json_builder_add_string_value(builder, line);
+	}
+	json_builder_end_array(builder);
+}
+
+static void
+site_print_json(PvCli *cli, PvReport *report)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
 	json_builder_begin_object(builder);
 	pv_build_string(builder, "site", cli->site->file);
-	json_builder_set_member_name(builder, "problems");
-	json_builder_begin_array(builder);
-	for (guint i = 0; i < problems->len; i++)
-		json_builder_add_string_value(builder, g_ptr_array_index(problems, i));
-	json_builder_end_array(builder);
+	site_build_texts(builder, "problems", report, PV_REPORT_FAILURE);
+	site_build_texts(builder, "warnings", report, PV_REPORT_WARNING);
 	json_builder_end_object(builder);
 	pv_cli_print_json(cli, builder, FALSE);
+}
+
+static void
+site_print_row(PvCli *cli, PvReport *report, guint i)
+{
+	PvReportLevel level = PV_REPORT_OK;
+	const char *check = NULL, *object = NULL, *text = NULL;
+	pv_report_get(report, i, &level, &check, &object, &text);
+	if (level == PV_REPORT_OK)
+		return;
+	g_autofree char *line = g_strdup_printf("%s%s%s%s: %s",
+	    level == PV_REPORT_WARNING ? _("warning: ") : "", check, object == NULL ? "" : " ",
+	    object == NULL ? "" : object, text);
+	g_autofree char *escaped = pv_text_escape(line);
+	pv_cli_print(cli, escaped);
+	pv_cli_print(cli, "\n");
 }
 
 static int
@@ -27,19 +58,16 @@ site_check_run(PvCli *cli)
 	gboolean online = pv_cli_has(cli, "online");
 	if (!pv_cli_open_site(cli, 0, &code))
 		return code;
-	g_autoptr(GPtrArray) problems = pv_site_check(cli->site, online, NULL);
+	g_autoptr(PvReport) report = pv_site_check(cli->site, online, NULL);
 	if (cli->json)
-		site_print_json(cli, problems);
-	for (guint i = 0; !cli->json && i < problems->len; i++) {
-		g_autofree char *text = pv_text_escape(g_ptr_array_index(problems, i));
-		g_autofree char *line = g_strconcat(text, "\n", NULL);
-		pv_cli_print(cli, line);
-	}
-	if (problems->len == 0)
-		pv_cli_note(cli,
-		    online ? _("%s is right, and all that it names answers") : _("%s is right"),
-		    cli->site->file);
-	return problems->len > 0 ? PV_EXIT_FAILURE : PV_EXIT_OK;
+		site_print_json(cli, report);
+	for (guint i = 0; !cli->json && i < pv_report_get_length(report); i++)
+		site_print_row(cli, report, i);
+	if (pv_report_get_level(report) == PV_REPORT_FAILURE)
+		return PV_EXIT_FAILURE;
+	pv_cli_note(cli, online ? _("%s is right, and all that it names answers") : _("%s is right"),
+	    cli->site->file);
+	return PV_EXIT_OK;
 }
 
 static const PvOption site_check_options[] = {

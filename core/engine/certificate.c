@@ -23,6 +23,7 @@ pv_ca_reply_clear(PvCaReply *reply)
 	g_clear_pointer(&reply->certificate, g_bytes_unref);
 	g_clear_pointer(&reply->cookie, g_free);
 	g_clear_pointer(&reply->text, g_free);
+	g_clear_pointer(&reply->chain, g_ptr_array_unref);
 }
 
 void
@@ -45,7 +46,32 @@ pv_account_free(PvAccount *account)
 	g_free(account->salt);
 	g_strfreev(account->spns);
 	g_strfreev(account->groups);
+	g_free(account->id);
+	g_free(account->server);
+	g_clear_pointer(&account->differences, g_ptr_array_unref);
 	g_free(account);
+}
+
+static void
+account_difference_free(gpointer data)
+{
+	PvAccountDifference *difference = data;
+	g_free(difference->property);
+	g_free(difference->from);
+	g_free(difference->to);
+	g_free(difference);
+}
+
+void
+pv_account_add_difference(PvAccount *account, const char *property, const char *from, const char *to)
+{
+	if (account->differences == NULL)
+		account->differences = g_ptr_array_new_with_free_func(account_difference_free);
+	PvAccountDifference *difference = g_new0(PvAccountDifference, 1);
+	difference->property = g_strdup(property);
+	difference->from = g_strdup(from);
+	difference->to = g_strdup(to);
+	g_ptr_array_add(account->differences, difference);
 }
 
 static X509 *
@@ -302,7 +328,7 @@ certificate_submit(PvJob *job, const PvCertRequest *request, GBytes *csr_der, co
 		return FALSE;
 	const PvCaIdentity *identity = request->as_device ? &own : NULL;
 	if (cookie != NULL && ca->poll != NULL)
-		return ca->poll(job->site->ca_handle, request, cookie, identity, reply,
+		return ca->poll(job->site->ca_handle, request, csr_der, cookie, identity, reply,
 		    job->cancellable, error);
 	return ca->submit(
 	    job->site->ca_handle, request, csr_der, identity, reply, job->cancellable, error);

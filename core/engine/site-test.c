@@ -432,11 +432,16 @@ site_test_environment(Fixture *fixture, gconstpointer data)
 }
 
 static gboolean
-site_has_problem(GPtrArray *problems, const char *part)
+site_has_problem(PvReport *problems, const char *part)
 {
-	for (guint i = 0; i < problems->len; i++)
-		if (strstr(problems->pdata[i], part) != NULL)
+	for (guint i = 0; i < pv_report_get_length(problems); i++) {
+		const char *check = NULL, *object = NULL, *text = NULL;
+		pv_report_get(problems, i, NULL, &check, &object, &text);
+		g_autofree char *line = g_strdup_printf(
+		    "%s%s%s: %s", check, object == NULL ? "" : " ", object == NULL ? "" : object, text);
+		if (strstr(line, part) != NULL)
 			return TRUE;
+	}
 	return FALSE;
 }
 
@@ -453,15 +458,15 @@ site_test_check(Fixture *fixture, gconstpointer data)
 	g_autoptr(PvSite) site = pv_site_open(fixture->file, "test", 0, &error);
 	g_assert_no_error(error);
 	g_unlink(fixture->log);
-	g_autoptr(GPtrArray) offline = pv_site_check(site, FALSE, NULL);
+	g_autoptr(PvReport) offline = pv_site_check(site, FALSE, NULL);
 	g_assert_true(site_has_problem(offline, "identity.pem"));
 	g_assert_true(site_has_problem(
 	    offline, "$.credentials[0].password: the store has no secret \"lost\""));
 	g_assert_false(site_has_problem(offline, "the test wants no check"));
 	site_assert_log(fixture, "");
-	g_autoptr(GPtrArray) online = pv_site_check(site, TRUE, NULL);
-	g_assert_cmpuint(online->len, ==, offline->len + 1);
-	g_assert_true(site_has_problem(online, "directory test: the test wants no check"));
+	g_autoptr(PvReport) online = pv_site_check(site, TRUE, NULL);
+	g_assert_cmpuint(pv_report_get_length(online), ==, pv_report_get_length(offline) + 1);
+	g_assert_true(site_has_problem(online, "directory: directory test: the test wants no check"));
 	site_assert_log(fixture, "directory check\nca check\n");
 }
 

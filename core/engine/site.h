@@ -76,8 +76,22 @@ const PvGroup *pv_site_find_group(const PvSite *site, const char *name);
 /* pipeline of a device by its group; CONFIG when there is none */
 PvPipeline *pv_site_find_pipeline(const PvSite *site, const char *group, GError **error);
 
-/* All that is wrong with an opened site, beyond what kept it from opening: expiry of provisioning certificates,
- * candidate secrets that do not resolve, directory and CA checks when @online. (transfer container) of char*; empty: none */
-GPtrArray *pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable);
+/* A row for all that is wrong with an opened site, beyond what kept it from opening: provisioning certificates,
+ * candidate secrets that do not resolve; when @online also whatever directory and CA find. Owned by the caller. */
+PvReport *pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable);
+
+/* What the site's pipelines ask of its directory, by the parameters that refer to it. */
+typedef struct {
+	char **ous, **groups, **names; /* owned */
+	PvDirectoryNeeds directory; /* the same, for a provider */
+} PvSiteNeeds;
+
+void pv_site_needs_init(PvSiteNeeds *needs, PvSite *site);
+void pv_site_needs_clear(PvSiteNeeds *needs);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PvSiteNeeds, pv_site_needs_clear)
+
+/* The provider's own rows; the site has a directory. */
+gboolean pv_site_check_directory(
+    PvSite *site, PvReport *report, GCancellable *cancellable, GError **error);
 
 G_END_DECLS

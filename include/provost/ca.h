@@ -3,6 +3,7 @@
 
 #include <gio/gio.h>
 #include <provost/param.h>
+#include <provost/report.h>
 
 G_BEGIN_DECLS
 
@@ -31,6 +32,7 @@ typedef struct {
 	char *cookie;          /* opaque, without secrets; when pending */
 	guint not_before_sec;  /* when pending: seconds from now */
 	char *text;            /* disposition text; may be NULL */
+	GPtrArray *chain;      /* of GBytes DER, in any order: what came along with the certificate; NULL: nothing */
 } PvCaReply;
 
 void pv_ca_reply_clear(PvCaReply *reply);
@@ -70,11 +72,14 @@ typedef struct {
 	/* @identity: (nullable): NULL: the CA's own login, as the site configures it */
 	/* idempotent: the same CSR for the same request gives the same certificate or cookie, as long as that is good */
 	gboolean (*submit)(gpointer ca, const PvCertRequest *request, GBytes *csr_der, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error);
-	gboolean (*poll)(gpointer ca, const PvCertRequest *request, const char *cookie, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error);
+	/* csr_der: the one that was submitted */
+	gboolean (*poll)(gpointer ca, const PvCertRequest *request, GBytes *csr_der, const char *cookie, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error);
 	/* the CA's own certificates, root included, in any order: (transfer container) GPtrArray of GBytes DER */
 	GPtrArray *(*chain)(gpointer ca, GCancellable *cancellable, GError **error);
 	gboolean (*revoke)(gpointer ca, GBytes *certificate, guint reason, GCancellable *cancellable, GError **error); /* reason: RFC 5280 CRLReason */
-	gboolean (*check)(gpointer ca, GCancellable *cancellable, GError **error);
+	/* looks, and asks for no certificate: a row for each of login, templates, dates of its own certificates ...; FALSE only
+	 * where nothing could be looked at */
+	gboolean (*check)(gpointer ca, PvReport *report, GCancellable *cancellable, GError **error);
 } PvCa;
 
 G_END_DECLS

@@ -41,6 +41,7 @@ struct PvParam {
 	const PvParam *fields;  /* OBJECTS, OBJECT: the table of each object */
 	gint64 minimum;         /* INT */
 	gint64 maximum;         /* INT; 0: no bounds */
+	const char *refers;     /* STRING, LIST: what of the directory it names: "ou", "group" (the account joins it), "name" (its SID is looked up); NULL: nothing */
 };
 
 /**

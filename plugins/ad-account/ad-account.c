@@ -16,6 +16,8 @@ typedef struct {
 	char *fqdn;
 	char **spns; /* sorted */
 	char *object; /* how rows name the account */
+	char *id; /* what the directory called it last time */
+	char *server; /* that this job's directory answered from */
 } AdAccount;
 
 static void
@@ -25,6 +27,8 @@ ad_account_clear(AdAccount *account)
 	g_free(account->fqdn);
 	g_strfreev(account->spns);
 	g_free(account->object);
+	g_free(account->id);
+	g_free(account->server);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AdAccount, ad_account_clear)
@@ -103,6 +107,9 @@ ad_account_init(AdAccount *account, PvJob *job, GError **error)
 	account->fqdn = g_ascii_strdown(fqdn, -1);
 	account->object = g_strdup_printf("account %s", account->name);
 	account->spns = ad_account_dup_spns(job, account->fqdn, error);
+	/* copies: what is lent by a fact ends when the fact is set */
+	account->id = g_strdup(pv_job_get_fact(job, "account.id"));
+	account->server = g_strdup(pv_job_get_fact(job, "account.server"));
 	account->spec = (PvAccountSpec) {
 		.uuid = pv_device_get_uuid(device),
 		.name = account->name,
@@ -110,6 +117,10 @@ ad_account_init(AdAccount *account, PvJob *job, GError **error)
 		.ou = pv_job_get_string(job, "ou"),
 		.spns = (const char *const *)account->spns,
 		.groups = pv_job_get_list(job, "groups"),
+		.id = account->id,
+		.server = account->server,
+		.address = pv_device_get_address(device),
+		.mac = pv_device_get_mac(device),
 	};
 	return account->spns != NULL;
 }
@@ -170,6 +181,8 @@ ad_account_set_facts(PvJob *job, const PvAccount *found)
 	pv_job_set_fact(job, "account.sid", found->sid);
 	pv_job_set_fact(job, "account.realm", found->realm);
 	pv_job_set_fact(job, "account.salt", found->salt);
+	pv_job_set_fact(job, "account.id", found->id);
+	pv_job_set_fact(job, "account.server", found->server);
 }
 
 static void
@@ -203,6 +216,11 @@ ad_account_plan(PvJob *job, PvPlan *plan, GError **error)
 	if (g_ascii_strcasecmp(spns, found_spns) != 0)
 		pv_plan_add(plan, account.object, "servicePrincipalName", found_spns, spns);
 	ad_account_plan_groups(plan, &account, found);
+
+	for (guint i = 0; found != NULL && found->differences != NULL && i < found->differences->len; i++) {
+		const PvAccountDifference *difference = found->differences->pdata[i];
+		pv_plan_add(plan, account.object, difference->property, difference->from, difference->to);
+	}
 
 	guint before = pv_plan_get_length(plan);
 	ad_account_plan_password(job, plan, &account, found);
@@ -274,8 +292,9 @@ ad_account_remove(PvJob *job, GError **error)
 
 static const PvParam ad_account_params[] = {
 	{ "ou", PV_PARAM_STRING, "null",
-	    "container of the account, a DN; absent: the directory's own" },
-	{ "groups", PV_PARAM_LIST, "[]", "groups the account becomes a member of, by name or DN" },
+	    "container of the account, a DN; absent: the directory's own", .refers = "ou" },
+	{ "groups", PV_PARAM_LIST, "[]", "groups the account becomes a member of, by name or DN",
+	    .refers = "group" },
 	{ "name-suffix", PV_PARAM_STRING, "\"$iME\"", "what the short host name is followed by" },
 	{ "spn-ports", PV_PARAM_LIST,
 	    "[\"16992\", \"16993\", \"16994\", \"16995\", \"623\", \"664\"]",
@@ -284,7 +303,7 @@ static const PvParam ad_account_params[] = {
 };
 
 static const char *const ad_account_provides[] = { "account.dn", "account.name", "account.sid",
-	"account.realm", "account.salt", "account.kvno", NULL };
+	"account.realm", "account.salt", "account.kvno", "account.id", "account.server", NULL };
 
 static const PvStage ad_account_stages[] = {
 	{

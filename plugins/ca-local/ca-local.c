@@ -594,8 +594,8 @@ ca_local_prepare(gpointer handle, const PvCertRequest *request, PvCaPreparation 
 }
 
 static gboolean
-ca_local_poll(gpointer handle, const PvCertRequest *request, const char *cookie,
-    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
+ca_local_poll(gpointer handle, const PvCertRequest *request, GBytes *csr_der,
+    const char *cookie, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
 {
 	*reply = (PvCaReply) { 0 };
 	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
@@ -659,7 +659,7 @@ ca_local_revoke(
 }
 
 static gboolean
-ca_local_check(gpointer handle, GCancellable *cancellable, GError **error)
+ca_local_check(gpointer handle, PvReport *report, GCancellable *cancellable, GError **error)
 {
 	CaLocal *ca = handle;
 	if (!ca_local_lock(ca, cancellable, error))
@@ -676,12 +676,12 @@ ca_local_check(gpointer handle, GCancellable *cancellable, GError **error)
 	gint64 end = ca_x509_get_time(X509_get0_notAfter(ca->root));
 	if (end - ca_local_now() < CA_CHECK_DAYS * 86400) {
 		g_autofree char *date = ca_local_dup_date(end);
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "check the ca in %s: its certificate ends on %s, and with it all that it "
-		    "issues: begin a new ca in another folder",
-		    ca->path, date);
-		return FALSE;
+		pv_report_add(report, PV_REPORT_FAILURE, "certificate", ca->path,
+		    "ends on %s, and with it all that it issues: begin a new ca in another folder",
+		    date);
+		return TRUE;
 	}
+	pv_report_add(report, PV_REPORT_OK, "folder", ca->path, "can be written");
 	return TRUE;
 }
 

@@ -361,6 +361,38 @@ directory_test_sids(DirectoryTest *test, gconstpointer data)
 	}
 }
 
+static gboolean
+directory_test_check(DirectoryTest *test, GError **error)
+{
+	static const char *const none[] = { NULL };
+	const PvDirectoryNeeds needs = { none, none, none };
+	g_autoptr(PvReport) report = pv_report_new();
+	return test->directory->check(test->handle, &needs, report, NULL, error);
+}
+
+static void
+directory_test_needs(DirectoryTest *test, gconstpointer data)
+{
+	static const char *const none[] = { NULL };
+	static const char *const groups[] = { "Help Desk", "Nobody", NULL };
+	const PvDirectoryNeeds needs = { none, groups, none };
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvReport) report = pv_report_new();
+	directory_test_write(test, "groups.json", "{ \"groups\": [ { \"name\": \"Help Desk\" } ] }");
+	g_assert_true(test->directory->check(test->handle, &needs, report, NULL, &error));
+	g_assert_no_error(error);
+	g_assert_cmpuint(pv_report_get_length(report), ==, 3);
+	PvReportLevel level = PV_REPORT_FAILURE;
+	const char *object = NULL, *text = NULL;
+	pv_report_get(report, 1, &level, NULL, &object, &text);
+	g_assert_cmpint(level, ==, PV_REPORT_OK);
+	g_assert_cmpstr(object, ==, "Help Desk");
+	g_assert_true(g_str_has_prefix(text, "S-1-5-21-"));
+	pv_report_get(report, 2, &level, NULL, &object, NULL);
+	g_assert_cmpint(level, ==, PV_REPORT_FAILURE);
+	g_assert_cmpstr(object, ==, "Nobody");
+}
+
 static void
 directory_test_bad_files(DirectoryTest *test, gconstpointer data)
 {
@@ -370,23 +402,23 @@ directory_test_bad_files(DirectoryTest *test, gconstpointer data)
 	for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
 		g_autoptr(GError) error = NULL;
 		directory_test_write(test, "groups.json", texts[i]);
-		g_assert_false(test->directory->check(test->handle, NULL, &error));
+		g_assert_false(directory_test_check(test, &error));
 		g_assert_error(error, PV_ERROR, PV_ERROR_CONFIG);
 		g_assert_nonnull(strstr(error->message, "groups.json"));
 	}
 	g_autoptr(GError) error = NULL;
 	directory_test_write(
 	    test, "groups.json", "{ \"groups\": [ 1, {}, { \"name\": 2 } ], \"users\": {} }");
-	g_assert_true(test->directory->check(test->handle, NULL, &error));
+	g_assert_true(directory_test_check(test, &error));
 	g_assert_null(test->directory->find_sid(test->handle, "x", NULL, &error));
 	g_clear_error(&error);
 
 	g_autofree char *groups = g_build_filename(test->dir, "groups.json", NULL);
 	g_assert_cmpint(g_chmod(groups, 0666), ==, 0);
-	g_assert_false(test->directory->check(test->handle, NULL, &error));
+	g_assert_false(directory_test_check(test, &error));
 	g_clear_error(&error);
 	g_assert_cmpint(g_unlink(groups), ==, 0);
-	g_assert_true(test->directory->check(test->handle, NULL, &error));
+	g_assert_true(directory_test_check(test, &error));
 	g_assert_no_error(error);
 
 	directory_test_write(test, "domain.json", "{ \"sid\": \"S-1-5-32\" }");
@@ -485,6 +517,7 @@ main(int argc, char **argv)
 	directory_test_add("/plugins/directory-local/groups", directory_test_groups);
 	directory_test_add("/plugins/directory-local/sids", directory_test_sids);
 	directory_test_add("/plugins/directory-local/bad-files", directory_test_bad_files);
+	directory_test_add("/plugins/directory-local/needs", directory_test_needs);
 	directory_test_add("/plugins/directory-local/sweeps", directory_test_sweeps);
 	directory_test_add("/plugins/directory-local/threads", directory_test_threads);
 	return g_test_run();

@@ -809,9 +809,8 @@ directory_local_remove(
 }
 
 static gboolean
-directory_local_check(gpointer handle, GCancellable *cancellable, GError **error)
+directory_local_check_folder(LocalDirectory *local, GCancellable *cancellable, GError **error)
 {
-	LocalDirectory *local = handle;
 	g_autofree char *accounts = g_build_filename(local->path, "accounts", NULL);
 	if (access(local->path, W_OK) != 0 || access(accounts, W_OK) != 0) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "write to %s: %s", local->path,
@@ -829,6 +828,32 @@ directory_local_check(gpointer handle, GCancellable *cancellable, GError **error
 	if (local_error != NULL)
 		g_propagate_error(error, g_steal_pointer(&local_error));
 	return ok;
+}
+
+static void
+directory_local_check_names(LocalDirectory *local, const char *const *names, PvReport *report,
+    GCancellable *cancellable)
+{
+	for (guint i = 0; names[i] != NULL; i++) {
+		g_autoptr(GError) local_error = NULL;
+		g_autofree char *sid =
+		    directory_local_find_sid(local, names[i], cancellable, &local_error);
+		pv_report_add(report, sid == NULL ? PV_REPORT_FAILURE : PV_REPORT_OK, "name", names[i],
+		    "%s", sid != NULL ? sid : local_error->message);
+	}
+}
+
+static gboolean
+directory_local_check(gpointer handle, const PvDirectoryNeeds *needs, PvReport *report,
+    GCancellable *cancellable, GError **error)
+{
+	LocalDirectory *local = handle;
+	if (!directory_local_check_folder(local, cancellable, error))
+		return FALSE;
+	pv_report_add(report, PV_REPORT_OK, "folder", local->path, "can be written");
+	directory_local_check_names(local, needs->groups, report, cancellable);
+	directory_local_check_names(local, needs->names, report, cancellable);
+	return TRUE;
 }
 
 static gpointer

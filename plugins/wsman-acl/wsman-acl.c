@@ -616,7 +616,7 @@ static const PvParam acl_entry_params[] = {
 	{ "user", PV_PARAM_STRING, "null", "name of a user who logs in with a password" },
 	{ "password", PV_PARAM_SECRET, "null", "the user's password" },
 	{ "group", PV_PARAM_STRING, "null",
-	    "user or group of the directory, who logs in with Kerberos" },
+	    "user or group of the directory, who logs in with Kerberos", .refers = "name" },
 	{ "sid", PV_PARAM_STRING, "null", "the same by its SID" },
 	{ "realms", PV_PARAM_LIST, NULL, "what the entry may do, such as RemoteControl" },
 	{ "access", PV_PARAM_CHOICE, "\"any\"", "from where", .choices = "local|network|any" },

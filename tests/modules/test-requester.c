@@ -269,8 +269,8 @@ requester_prepare(gpointer handle, const PvCertRequest *request, PvCaPreparation
 }
 
 static gboolean
-requester_poll(gpointer handle, const PvCertRequest *request, const char *cookie,
-    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
+requester_poll(gpointer handle, const PvCertRequest *request, GBytes *csr_der,
+    const char *cookie, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
 {
 	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL, "it decides at once");
 	return FALSE;

@@ -132,7 +132,14 @@ provider_close(gpointer data)
 }
 
 static gboolean
-provider_check(gpointer data, GCancellable *cancellable, GError **error)
+provider_check_directory(gpointer data, const PvDirectoryNeeds *needs, PvReport *report,
+    GCancellable *cancellable, GError **error)
+{
+	return provider_works(data, "check", error);
+}
+
+static gboolean
+provider_check_ca(gpointer data, PvReport *report, GCancellable *cancellable, GError **error)
 {
 	return provider_works(data, "check", error);
 }
@@ -180,7 +187,7 @@ ca_submit(gpointer data, const PvCertRequest *request, GBytes *csr_der,
 }
 
 static gboolean
-ca_poll(gpointer data, const PvCertRequest *request, const char *cookie,
+ca_poll(gpointer data, const PvCertRequest *request, GBytes *csr_der, const char *cookie,
     const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
 {
 	reply->outcome = PV_CA_DENIED;
@@ -211,13 +218,13 @@ ca_revoke(
 static const PvDirectory stages_directories[] = {
 	{ "test", "a directory for tests", provider_params, directory_open, provider_close,
 	    directory_account, directory_account, directory_set_password, directory_find_sid,
-	    directory_remove, provider_check },
+	    directory_remove, provider_check_directory },
 	{ NULL },
 };
 
 static const PvCa stages_cas[] = {
 	{ "test", "a CA for tests", provider_params, ca_open, provider_close, ca_prepare, ca_submit,
-	    ca_poll, ca_chain, ca_revoke, provider_check },
+	    ca_poll, ca_chain, ca_revoke, provider_check_ca },
 	{ NULL },
 };
 
