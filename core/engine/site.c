@@ -9,18 +9,20 @@
 #include "core/amt/clientcert.h"
 #include "core/amt/provcert.h"
 
+#include <provost/token.h>
+
 /* clang-format off */
 static const PvParam certificate_params[] = {
 	{ "file", PV_PARAM_STRING, NULL, "PEM or PKCS#12 with the provisioning certificate and its chain" },
-	{ "key", PV_PARAM_STRING, "null", "PEM file of the private key, where it is not in \"file\"" },
-	{ "password", PV_PARAM_SECRET, "null", "of the PKCS#12 or the key" },
+	{ "key", PV_PARAM_STRING, "null", "PEM file or PKCS#11 URI of the private key, where it is not in \"file\"" },
+	{ "password", PV_PARAM_SECRET, "null", "of the PKCS#12 or the key, or the PIN" },
 	{ NULL },
 };
 
 static const PvParam client_params[] = {
 	{ "file", PV_PARAM_STRING, NULL, "PEM or PKCS#12 with the client certificate and its chain" },
-	{ "key", PV_PARAM_STRING, "null", "PEM file of the private key, where it is not in \"file\"" },
-	{ "password", PV_PARAM_SECRET, "null", "of the PKCS#12 or the key" },
+	{ "key", PV_PARAM_STRING, "null", "PEM file or PKCS#11 URI of the private key, where it is not in \"file\"" },
+	{ "password", PV_PARAM_SECRET, "null", "of the PKCS#12 or the key, or the PIN" },
 	{ NULL },
 };
 
@@ -96,7 +98,7 @@ site_candidate_free(gpointer data)
 static char *
 site_resolve(const PvSite *site, const char *path)
 {
-	if (g_path_is_absolute(path))
+	if (g_path_is_absolute(path) || pv_token_is_uri(path))
 		return g_strdup(path);
 	g_autofree char *folder = g_path_get_dirname(site->file);
 	return g_build_filename(folder, path, NULL);

@@ -2,6 +2,7 @@
 #include "core/net/tls.h"
 
 #include <provost/error.h>
+#include <provost/token.h>
 
 #include <string.h>
 #include <curl/curl.h>
@@ -449,16 +450,22 @@ pv_identity_load(const char *path, const char *key_path, PvSecret *password, GEr
 	g_autoptr(TlsStack) certificates = sk_X509_new_null();
 	if (!tls_read_file(path, &blob, error))
 		return NULL;
-	if (key_path != NULL && !tls_read_file(key_path, &key_blob, error))
+	gboolean token = pv_token_is_uri(key_path);
+	if (key_path != NULL && !token && !tls_read_file(key_path, &key_blob, error))
 		return NULL;
 	ERR_clear_error();
 	if (g_strstr_len(blob.data, (gssize)blob.length, "-----BEGIN ") != NULL) {
 		if (!tls_read_pem_certificates(&blob, path, certificates, error))
 			return NULL;
-		key = tls_read_pem_key(key_path != NULL ? &key_blob : &blob,
+		key = token ? pv_token_load_key(key_path, password, error)
+			    : tls_read_pem_key(key_path != NULL ? &key_blob : &blob,
 		    key_path != NULL ? key_path : path, password, error);
 		if (key == NULL)
 			return NULL;
+	} else if (token) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "load identity %s: with its key in a token, the certificates must be in PEM", path);
+		return NULL;
 	} else if (!tls_read_p12(&blob, path, password, &key, certificates, error)) {
 		return NULL;
 	}

@@ -20,8 +20,8 @@ typedef struct PvIdentity PvIdentity;
 /**
  * pv_identity_load:
  * @path: PEM (certificates, and the key unless @key_path) or PKCS#12
- * @key_path: (nullable): PEM private key
- * @password: (nullable): of the PKCS#12 or the encrypted key
+ * @key_path: (nullable): PEM private key, or a PKCS#11 URI of one
+ * @password: (nullable): of the PKCS#12, of the encrypted key, or the token's PIN
  *
  * Orders the chain leaf to root by issuer. Tells a wrong password, a missing key, a key that does not fit and a
  * missing issuer (by name) apart: PV_ERROR_CONFIG.
