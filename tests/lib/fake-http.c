@@ -152,7 +152,8 @@ fake_http_read_request(FakeHttpConnection *connection)
 		fake_http_request_free(request);
 		return NULL;
 	}
-	request->body = g_strndup(connection->input->str + head, request->length);
+	request->body = g_malloc0(request->length + 1);
+	memcpy(request->body, connection->input->str + head, request->length);
 	g_string_erase(connection->input, 0, (gssize)(head + request->length));
 	return request;
 }
