@@ -441,7 +441,7 @@ tls_check_complete(const PvIdentity *identity, GError **error)
 }
 
 PvIdentity *
-pv_identity_load(const char *path, const char *key_path, PvSecret *password, GError **error)
+pv_identity_load_partial(const char *path, const char *key_path, PvSecret *password, GError **error)
 {
 	pv_net_init();
 	g_auto(TlsBlob) blob = { 0 };
@@ -469,7 +469,13 @@ pv_identity_load(const char *path, const char *key_path, PvSecret *password, GEr
 	} else if (!tls_read_p12(&blob, path, password, &key, certificates, error)) {
 		return NULL;
 	}
-	g_autoptr(PvIdentity) identity = pv_identity_new(path, certificates, key, error);
+	return pv_identity_new(path, certificates, key, error);
+}
+
+PvIdentity *
+pv_identity_load(const char *path, const char *key_path, PvSecret *password, GError **error)
+{
+	g_autoptr(PvIdentity) identity = pv_identity_load_partial(path, key_path, password, error);
 	if (identity == NULL || !tls_check_complete(identity, error))
 		return NULL;
 	return g_steal_pointer(&identity);

@@ -27,6 +27,8 @@ typedef struct PvIdentity PvIdentity;
  * missing issuer (by name) apart: PV_ERROR_CONFIG.
  */
 PvIdentity *pv_identity_load(const char *path, const char *key_path, PvSecret *password, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same, but the chain may end before the root, which servers other than AMT devices have themselves. */
+PvIdentity *pv_identity_load_partial(const char *path, const char *key_path, PvSecret *password, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The same from what is in memory: @certificates in any order, leaf being the one the key fits; a chain with a gap is
  * taken as far as it goes. @name: where it comes from, for messages. Objects are referenced. */
 PvIdentity *pv_identity_new(const char *name, STACK_OF(X509) *certificates, EVP_PKEY *key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
