@@ -140,7 +140,7 @@ certificate_test_case(gconstpointer data)
 	    c->junk ? g_bytes_new("junk", 4) : certificate_test_make(c, c->other_key ? other : key, ca_key);
 	g_autoptr(GError) error = NULL;
 	gboolean good = pv_certificate_check(
-	    &request, der, key, trust, c->days_left, g_get_real_time() / G_USEC_PER_SEC, &error);
+	    &request, der, NULL, key, trust, c->days_left, g_get_real_time() / G_USEC_PER_SEC, &error);
 	g_assert_cmpint(good, ==, c->reason == NULL);
 	/* "auth" would mean that the device refused us, or we it */
 	g_assert_false(g_error_matches(error, PV_ERROR, PV_ERROR_AUTH));

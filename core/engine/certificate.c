@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine/ca.h"
 #include "core/engine/cert-request.h"
 #include "core/engine/job-private.h"
 
@@ -11,6 +12,11 @@
 #define CERTIFICATE_MAX_BYTES 4100
 /* how far a CA's clock may be ahead of ours */
 #define CERTIFICATE_SKEW_SEC 300
+/* certificates that may come along with one */
+#define CERTIFICATE_CHAIN_MAX 16
+/* serial numbers that are remembered of a device, for revoking */
+#define CERTIFICATE_SERIALS_MAX 16
+#define CERTIFICATE_SERIALS_FACT "ca.serials"
 /* RFC 5280, section 4.2.1.12 */
 #define CERTIFICATE_SERVER_AUTH "1.3.6.1.5.5.7.3.1"
 #define CERTIFICATE_CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
@@ -24,6 +30,17 @@ pv_ca_reply_clear(PvCaReply *reply)
 	g_clear_pointer(&reply->cookie, g_free);
 	g_clear_pointer(&reply->text, g_free);
 	g_clear_pointer(&reply->chain, g_ptr_array_unref);
+}
+
+void
+pv_ca_waiting_free(PvCaWaiting *waiting)
+{
+	if (waiting == NULL)
+		return;
+	g_free(waiting->id);
+	g_free(waiting->name);
+	g_free(waiting->uuid);
+	g_free(waiting);
 }
 
 void
@@ -212,9 +229,37 @@ certificate_check_dates(X509 *certificate, guint days_left, gint64 now, GError *
 	return TRUE;
 }
 
+/* What came along with a certificate, as far as it can be read. NULL: nothing. */
+static STACK_OF(X509) *certificate_new_stack(GPtrArray *chain)
+{
+	STACK_OF(X509) *stack = chain == NULL ? NULL : sk_X509_new_null();
+	for (guint i = 0; stack != NULL && i < MIN(chain->len, CERTIFICATE_CHAIN_MAX); i++) {
+		gsize size = 0;
+		const guint8 *data = g_bytes_get_data(chain->pdata[i], &size);
+		X509 *certificate = size > G_MAXINT ? NULL : d2i_X509(NULL, &data, (long)size);
+		if (certificate != NULL && sk_X509_push(stack, certificate) <= 0)
+			X509_free(certificate);
+	}
+	ERR_clear_error();
+	return stack;
+}
+
+static gboolean
+certificate_check_issuer(X509 *certificate, GPtrArray *chain, PvTrust *trust, GError **error)
+{
+	g_autoptr(GError) untrusted = NULL;
+	STACK_OF(X509) *stack = certificate_new_stack(chain);
+	gboolean ok = trust == NULL || pv_trust_verify(trust, certificate, stack, NULL, PV_TLS_MODERN, &untrusted);
+	sk_X509_pop_free(stack, X509_free);
+	/* it is the CA's answer that will not do; nobody was refused a login */
+	if (!ok)
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED, untrusted->message);
+	return ok;
+}
+
 gboolean
-pv_certificate_check(const PvCertRequest *request, GBytes *der, EVP_PKEY *key, PvTrust *trust,
-    guint days_left, gint64 now, GError **error)
+pv_certificate_check(const PvCertRequest *request, GBytes *der, GPtrArray *chain, EVP_PKEY *key,
+    PvTrust *trust, guint days_left, gint64 now, GError **error)
 {
 	g_autoptr(X509) certificate = certificate_parse(der, error);
 	if (certificate == NULL)
@@ -235,15 +280,8 @@ pv_certificate_check(const PvCertRequest *request, GBytes *der, EVP_PKEY *key, P
 		    "certificate is one of a CA: a device must not have it");
 		return FALSE;
 	}
-	if (!certificate_check_dates(certificate, days_left, now, error))
-		return FALSE;
-	g_autoptr(GError) untrusted = NULL;
-	if (trust == NULL ||
-	    pv_trust_verify(trust, certificate, NULL, NULL, PV_TLS_MODERN, &untrusted))
-		return TRUE;
-	/* it is the CA's answer that will not do; nobody was refused a login */
-	g_set_error_literal(error, PV_ERROR, PV_ERROR_REJECTED, untrusted->message);
-	return FALSE;
+	return certificate_check_dates(certificate, days_left, now, error) &&
+	       certificate_check_issuer(certificate, chain, trust, error);
 }
 
 static EVP_PKEY *
@@ -290,6 +328,14 @@ certificate_dup_cookie_fact(const PvCertRequest *request)
 	    request->template_name != NULL ? request->template_name : "default", NULL);
 }
 
+/* The secret that keeps the request itself. */
+static char *
+certificate_dup_csr_secret(const PvCertRequest *request)
+{
+	return g_strconcat("ca-request-",
+	    request->template_name != NULL ? request->template_name : "default", NULL);
+}
+
 /* The cookie of an earlier submission, if it was for this key: the same template may serve several certificates. */
 static const char *
 certificate_find_cookie(const char *value, const char *key)
@@ -297,6 +343,64 @@ certificate_find_cookie(const char *value, const char *key)
 	return value != NULL && g_str_has_prefix(value, key) && value[strlen(key)] == ' '
 		   ? value + strlen(key) + 1
 		   : NULL;
+}
+
+/* A request that the CA has and has not decided on: polling takes the very bytes that were submitted, and a new request may
+ * have other ones (an ECDSA signature, a challenge). It is sealed, for a challenge is a password. */
+static gboolean
+certificate_keep_csr(PvJob *job, const char *name, GBytes *csr_der, GError **error)
+{
+	const char *uuid = pv_device_get_uuid(job->device);
+	gsize size = 0;
+	gconstpointer data = g_bytes_get_data(csr_der, &size);
+	g_autoptr(PvSecret) kept = pv_db_has_secret(job->site->db, uuid, name, "current")
+				       ? pv_db_dup_secret(job->site->db, uuid, name, "current", NULL)
+				       : NULL;
+	g_autofree char *text = g_base64_encode(data, size);
+	g_autoptr(PvSecret) csr = pv_secret_new(text, -1);
+	explicit_bzero(text, strlen(text));
+	return (kept != NULL && pv_secret_equal(kept, csr)) ||
+	       pv_db_put_secret(job->site->db, uuid, name, "current", csr, error);
+}
+
+/* NULL: none is kept. */
+static GBytes *
+certificate_load_csr(PvJob *job, const char *name)
+{
+	const char *uuid = pv_device_get_uuid(job->device);
+	if (!pv_db_has_secret(job->site->db, uuid, name, "current"))
+		return NULL;
+	g_autoptr(PvSecret) kept = pv_db_dup_secret(job->site->db, uuid, name, "current", NULL);
+	gsize size = 0;
+	guchar *data = kept == NULL ? NULL : g_base64_decode(pv_secret_peek(kept, NULL), &size);
+	return data == NULL ? NULL : g_bytes_new_take(data, size);
+}
+
+/* Once it is decided. What cannot be deleted is replaced by the next one. */
+static void
+certificate_forget_pending(PvJob *job, const char *fact, const char *secret)
+{
+	g_autoptr(GError) error = NULL;
+	const char *uuid = pv_device_get_uuid(job->device);
+	pv_job_set_fact(job, fact, NULL);
+	if (pv_db_has_secret(job->site->db, uuid, secret, "current") &&
+	    !pv_db_delete_secret(job->site->db, uuid, secret, NULL, &error))
+		g_debug("forget request of %s: %s", uuid, error->message);
+}
+
+/* For "provost ca revoke --device": what the CA made for it, newest first. */
+static void
+certificate_remember_serial(PvJob *job, GBytes *der)
+{
+	g_autofree char *serial = pv_ca_dup_serial(der, NULL);
+	const char *known = pv_job_get_fact(job, CERTIFICATE_SERIALS_FACT);
+	if (serial == NULL || *serial == '\0' || pv_cert_store_list_has(known, serial))
+		return;
+	g_auto(GStrv) serials = g_strsplit(known != NULL ? known : "", " ", -1);
+	g_autoptr(GString) list = g_string_new(serial);
+	for (guint i = 0; serials[i] != NULL && i + 1 < CERTIFICATE_SERIALS_MAX; i++)
+		g_string_append_printf(list, " %s", serials[i]);
+	pv_job_set_fact(job, CERTIFICATE_SERIALS_FACT, list->str);
 }
 
 /* The account of the device, with the password that the directory has now; both are of the stage ad-account. */
@@ -334,6 +438,45 @@ certificate_submit(PvJob *job, const PvCertRequest *request, GBytes *csr_der, co
 	    job->site->ca_handle, request, csr_der, identity, reply, job->cancellable, error);
 }
 
+/* Parks the job; cookie and request are on the disk when it does. */
+static void
+certificate_wait(PvJob *job, const PvCertRequest *request, GBytes *csr_der, const char *key,
+    const PvCaReply *reply, const char *fact, const char *secret, GError **error)
+{
+	if (reply->cookie == NULL) {
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_FAILED,
+		    "the CA's plugin says that the request is pending and gives no cookie");
+		return;
+	}
+	g_autofree char *value = g_strdup_printf("%s %s", key, reply->cookie);
+	pv_job_set_fact(job, fact, value);
+	if (!certificate_keep_csr(job, secret, csr_der, error) || !pv_job_save_facts(job, error))
+		return;
+	(void)pv_job_wait(job, MAX(reply->not_before_sec, 1), error, "the CA has not decided on %s yet%s%s",
+	    request->common_name, reply->text != NULL ? ": " : "",
+	    reply->text != NULL ? reply->text : "");
+}
+
+/* What the CA said: NULL with the error, unless it issued what was asked for. */
+static GBytes *
+certificate_take(PvJob *job, const PvCertRequest *request, const PvCaReply *reply, EVP_PKEY *key,
+    GError **error)
+{
+	if (reply->outcome == PV_CA_DENIED || reply->certificate == NULL) {
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "request certificate for %s: the CA refused%s%s", request->common_name,
+		    reply->text != NULL ? ": " : "", reply->text != NULL ? reply->text : "");
+		return NULL;
+	}
+	if (!pv_certificate_check(request, reply->certificate, reply->chain, key, job->site->trust, 0,
+		g_get_real_time() / G_USEC_PER_SEC, error)) {
+		g_prefix_error(error, "the CA's answer for %s: ", request->common_name);
+		return NULL;
+	}
+	certificate_remember_serial(job, reply->certificate);
+	return g_bytes_ref(reply->certificate);
+}
+
 GBytes *
 pv_job_request_certificate(
     PvJob *job, const PvCertRequest *request, GBytes *csr_der, GError **error)
@@ -342,36 +485,30 @@ pv_job_request_certificate(
 		return NULL;
 	g_autoptr(EVP_PKEY) key = certificate_dup_csr_key(csr_der, error);
 	g_auto(PvCaReply) reply = { 0 };
+	g_autoptr(GError) failure = NULL;
 	g_autofree char *fact = certificate_dup_cookie_fact(request);
+	g_autofree char *secret = certificate_dup_csr_secret(request);
 	g_autofree char *name = key == NULL ? NULL : pv_cert_key_dup_fingerprint(key);
 	const char *cookie =
 	    name == NULL ? NULL : certificate_find_cookie(pv_job_get_fact(job, fact), name);
-	if (key == NULL || !certificate_submit(job, request, csr_der, cookie, &reply, error)) {
-		g_prefix_error(error, "request certificate for %s: ", request->common_name);
+	g_autoptr(GBytes) kept = cookie == NULL ? NULL : certificate_load_csr(job, secret);
+	GBytes *csr = kept != NULL ? kept : csr_der;
+	if (key == NULL)
+		return NULL;
+	if (!certificate_submit(job, request, csr, cookie, &reply, &failure)) {
+		/* a request that the CA no longer knows is made anew next time */
+		if (cookie != NULL && g_error_matches(failure, PV_ERROR, PV_ERROR_REJECTED))
+			certificate_forget_pending(job, fact, secret);
+		g_propagate_prefixed_error(error, g_steal_pointer(&failure),
+		    "request certificate for %s: ", request->common_name);
 		return NULL;
 	}
 	if (reply.outcome == PV_CA_PENDING) {
-		g_autofree char *value = g_strdup_printf("%s %s", name, reply.cookie);
-		pv_job_set_fact(job, fact, value);
-		(void)pv_job_wait(job, MAX(reply.not_before_sec, 1), error,
-		    "the CA has not decided on %s yet%s%s", request->common_name,
-		    reply.text != NULL ? ": " : "", reply.text != NULL ? reply.text : "");
+		certificate_wait(job, request, csr, name, &reply, fact, secret, error);
 		return NULL;
 	}
-	pv_job_set_fact(job, fact, NULL);
-	if (reply.outcome == PV_CA_DENIED || reply.certificate == NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
-		    "request certificate for %s: the CA refused%s%s", request->common_name,
-		    reply.text != NULL ? ": " : "", reply.text != NULL ? reply.text : "");
-		return NULL;
-	}
-	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-	if (!pv_certificate_check(
-		request, reply.certificate, key, job->site->trust, 0, now, error)) {
-		g_prefix_error(error, "the CA's answer for %s: ", request->common_name);
-		return NULL;
-	}
-	return g_bytes_ref(reply.certificate);
+	certificate_forget_pending(job, fact, secret);
+	return certificate_take(job, request, &reply, key, error);
 }
 
 gboolean
@@ -384,7 +521,7 @@ pv_job_verify_certificate(PvJob *job, const PvCertRequest *request, GBytes *cert
 		return FALSE;
 	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
 	if (pv_certificate_check(
-		request, certificate_der, NULL, job->site->trust, days_left, now, &why))
+		request, certificate_der, NULL, NULL, job->site->trust, days_left, now, &why))
 		return TRUE;
 	*reason = g_strdup(why->message);
 	return FALSE;

@@ -58,12 +58,13 @@ PvSecret *pv_password_new(guint length, GError **error) G_GNUC_WARN_UNUSED_RESUL
 
 /**
  * pv_certificate_check:
+ * @chain: (nullable): of GBytes DER, what came along with it, in any order
  * @key: (nullable): the key it must hold
  * @trust: (nullable): where it must chain to
  *
  * Whether a certificate is what @request asked for at @now (seconds), with @days_left to go. The error's text is the reason.
  */
-gboolean pv_certificate_check(const PvCertRequest *request, GBytes *der, EVP_PKEY *key,
-    PvTrust *trust, guint days_left, gint64 now, GError **error);
+gboolean pv_certificate_check(const PvCertRequest *request, GBytes *der, GPtrArray *chain,
+    EVP_PKEY *key, PvTrust *trust, guint days_left, gint64 now, GError **error);
 
 G_END_DECLS

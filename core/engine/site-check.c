@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/amt/clientcert.h"
 #include "core/amt/provcert.h"
-#include "core/engine/site.h"
+#include "core/engine/ca.h"
 
 #include <string.h>
 
@@ -171,8 +171,7 @@ pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable)
 	    !pv_site_check_directory(site, report, cancellable, &error))
 		pv_report_add(report, PV_REPORT_FAILURE, "directory", NULL, "%s", error->message);
 	g_clear_error(&error);
-	if (online && site->ca != NULL && site->ca->check != NULL &&
-	    !site->ca->check(site->ca_handle, report, cancellable, &error))
+	if (online && site->ca != NULL && !pv_ca_check(site, report, cancellable, &error))
 		pv_report_add(report, PV_REPORT_FAILURE, "ca", site->ca->type, "%s", error->message);
 	return report;
 }

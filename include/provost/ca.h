@@ -56,6 +56,16 @@ typedef struct {
 	PvSecret *password;
 } PvCaIdentity;
 
+/* A request that waits for a person to decide. Owned; free with pv_ca_waiting_free(). */
+typedef struct {
+	char *id;      /* for decide */
+	char *name;    /* common name that is asked for */
+	char *uuid;    /* of the device; NULL: not known */
+	gint64 since;  /* seconds since 1970 */
+} PvCaWaiting;
+
+void pv_ca_waiting_free(PvCaWaiting *waiting);
+
 /**
  * PvCa:
  *
@@ -80,6 +90,13 @@ typedef struct {
 	/* looks, and asks for no certificate: a row for each of login, templates, dates of its own certificates ...; FALSE only
 	 * where nothing could be looked at */
 	gboolean (*check)(gpointer ca, PvReport *report, GCancellable *cancellable, GError **error);
+	/* The rest is optional; NULL member: this CA has nothing of the kind. */
+	/* what was issued under a serial number, upper case hex: (transfer full), DER; REJECTED: nothing was */
+	GBytes *(*find)(gpointer ca, const char *serial, GCancellable *cancellable, GError **error);
+	/* requests that wait for a person: (transfer container) of PvCaWaiting, oldest first */
+	GPtrArray *(*list_waiting)(gpointer ca, GCancellable *cancellable, GError **error);
+	/* decides on one; @text: (nullable): why it is denied; REJECTED: there is no such request */
+	gboolean (*decide)(gpointer ca, const char *id, gboolean approve, const char *text, GCancellable *cancellable, GError **error);
 } PvCa;
 
 G_END_DECLS

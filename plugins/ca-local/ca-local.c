@@ -25,7 +25,6 @@
 #define CA_LOCK_POLL_MSEC 10
 #define CA_FILE_MAX_BYTES 65536
 #define CA_CRL_DAYS 30
-#define CA_CHECK_DAYS 90 /* "site check" complains when the CA ends sooner */
 #define CA_FOLDER_MODE 0700
 
 typedef struct {
@@ -658,6 +657,28 @@ ca_local_revoke(
 	return ok;
 }
 
+static GBytes *
+ca_local_find(gpointer handle, const char *serial, GCancellable *cancellable, GError **error)
+{
+	CaLocal *ca = handle;
+	if (!ca_local_lock(ca, cancellable, error))
+		return NULL;
+	g_autoptr(GError) local_error = NULL;
+	const CaRecord *record = ca_index_find_serial(ca->index, serial);
+	g_autofree char *folder = g_build_filename(ca->path, "certs", NULL);
+	g_autofree char *name = g_strconcat(record == NULL ? "" : record->serial, ".der", NULL);
+	GBytes *der = record == NULL ? NULL : ca_local_read(folder, name, 0022, &local_error);
+	ca_local_unlock(ca);
+	if (local_error != NULL)
+		g_propagate_error(error, g_steal_pointer(&local_error));
+	else if (der == NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    record == NULL ? "find certificate %s: this ca has not issued it"
+				   : "find certificate %s: its file is gone from the ca's folder",
+		    serial);
+	return der;
+}
+
 static gboolean
 ca_local_check(gpointer handle, PvReport *report, GCancellable *cancellable, GError **error)
 {
@@ -672,14 +693,6 @@ ca_local_check(gpointer handle, PvReport *report, GCancellable *cancellable, GEr
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "write to %s: %s", ca->path,
 		    g_strerror(errno));
 		return FALSE;
-	}
-	gint64 end = ca_x509_get_time(X509_get0_notAfter(ca->root));
-	if (end - ca_local_now() < CA_CHECK_DAYS * 86400) {
-		g_autofree char *date = ca_local_dup_date(end);
-		pv_report_add(report, PV_REPORT_FAILURE, "certificate", ca->path,
-		    "ends on %s, and with it all that it issues: begin a new ca in another folder",
-		    date);
-		return TRUE;
 	}
 	pv_report_add(report, PV_REPORT_OK, "folder", ca->path, "can be written");
 	return TRUE;
@@ -711,6 +724,7 @@ static const PvCa ca_local_cas[] = {
 	    .chain = ca_local_chain,
 	    .revoke = ca_local_revoke,
 	    .check = ca_local_check,
+	    .find = ca_local_find,
 	},
 	{ NULL },
 };
