@@ -16,6 +16,7 @@ enum {
 	PV_EXIT_FAILURE = 1,
 	PV_EXIT_CHANGES = 2,       /* plan, verify: there is something to change */
 	PV_EXIT_USAGE = 64,        /* EX_USAGE */
+	PV_EXIT_PENDING = 75,      /* EX_TEMPFAIL: somebody has not decided yet */
 	PV_EXIT_CONFIG = 78,       /* EX_CONFIG */
 	PV_EXIT_INTERRUPTED = 130,
 };
@@ -124,6 +125,10 @@ void pv_build_device(JsonBuilder *builder, const PvDeviceRow *row);
 void pv_build_job(JsonBuilder *builder, const char *name, const PvJobRow *job);
 /* an object: what a dry run found out about one stage */
 void pv_build_stage_plan(JsonBuilder *builder, const PvStagePlan *stage);
+
+/* The rows of a check: a table, in full; or the members "level" and "rows" */
+void pv_cli_print_report(PvCli *cli, const PvReport *report);
+void pv_build_report(JsonBuilder *builder, const PvReport *report);
 
 PvStyle pv_cli_get_status_style(const char *status);
 

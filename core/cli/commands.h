@@ -8,6 +8,12 @@ G_BEGIN_DECLS
 /* Each is in the file of its name. */
 extern const PvCommand pv_command_add;
 extern const PvCommand pv_command_audit_verify;
+extern const PvCommand pv_command_ca_approve;
+extern const PvCommand pv_command_ca_check;
+extern const PvCommand pv_command_ca_deny;
+extern const PvCommand pv_command_ca_pending;
+extern const PvCommand pv_command_ca_revoke;
+extern const PvCommand pv_command_ca_try;
 extern const PvCommand pv_command_complete;
 extern const PvCommand pv_command_export;
 extern const PvCommand pv_command_help;
