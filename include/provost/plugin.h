@@ -8,6 +8,7 @@
 #include <provost/eap.h>
 #include <provost/file.h>
 #include <provost/job.h>
+#include <provost/kerberos.h>
 #include <provost/store.h>
 #include <provost/version.h>
 

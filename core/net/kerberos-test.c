@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/lib/test-kdc.h"
+
+#include <gssapi/gssapi_ext.h>
+#include <provost/error.h>
+#include <provost/kerberos.h>
+
+#include <signal.h>
+#include <string.h>
+
+#define TEST_SERVICE "HTTP/pc1.example.com:16993"
+
+/* the peers of all cases; kdc NULL: not installed, for the reason in missing */
+typedef struct {
+	TestKdc *kdc;
+	char *keytab; /* of svc */
+	char *service_keytab;
+	const char *missing;
+} Test;
+
+static gboolean
+test_may_run(const Test *test)
+{
+	if (test->kdc != NULL)
+		return TRUE;
+	if (g_strcmp0(g_getenv("PV_TEST_REQUIRE"), "1") == 0)
+		g_error("missing: %s", test->missing);
+	g_test_skip(test->missing);
+	return FALSE;
+}
+
+static PvKerberos *
+test_login(
+    const Test *test, const char *name, const char *password, const char *keytab, GError **error)
+{
+	const char *kdcs[] = { test->kdc->address, NULL };
+	g_autoptr(PvSecret) secret = password != NULL ? pv_secret_new(password, -1) : NULL;
+	const PvKerberosLogin login = {
+		.realm = test->kdc->realm,
+		.principal = name,
+		.keytab = keytab,
+		.password = secret,
+		.kdcs = kdcs,
+	};
+	return pv_kerberos_login(&login, NULL, error);
+}
+
+/* Fails unless the error is of that code and says these words. */
+static void
+test_said(const GError *error, PvError code, const char *words)
+{
+	g_assert_error(error, PV_ERROR, (gint)code);
+	g_test_message("%s", error->message);
+	if (strstr(error->message, words) == NULL)
+		g_error("\"%s\" does not say \"%s\"", error->message, words);
+}
+
+static void
+test_password(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	g_autoptr(PvKerberos) kerberos = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(pv_kerberos_get_principal(kerberos), ==, "alice@EXAMPLE.COM");
+	g_assert_true(g_str_has_prefix(pv_kerberos_get_ccache(kerberos), "MEMORY:"));
+	g_assert_true(pv_kerberos_get_ticket(kerberos, TEST_SERVICE, NULL, &error));
+	g_assert_no_error(error);
+	guint kvno = 0;
+	gint enctype = 0;
+	gsize bytes = 0;
+	g_assert_true(
+	    pv_kerberos_get_ticket_info(kerberos, TEST_SERVICE, &kvno, &enctype, &bytes, &error));
+	g_assert_no_error(error);
+	g_assert_cmpuint(kvno, ==, 1);
+	g_assert_cmpint(enctype, ==, 18);
+	g_assert_cmpuint(bytes, >, 300);
+}
+
+static void
+test_keytab(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	g_autoptr(PvKerberos) named = test_login(test, "svc", NULL, test->keytab, &error);
+	g_assert_no_error(error);
+	g_autoptr(PvKerberos) first = test_login(test, NULL, NULL, test->keytab, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(pv_kerberos_get_principal(named), ==, "svc@EXAMPLE.COM");
+	g_assert_cmpstr(pv_kerberos_get_principal(first), ==, "svc@EXAMPLE.COM");
+	g_assert_cmpstr(pv_kerberos_get_ccache(named), !=, pv_kerberos_get_ccache(first));
+
+	g_assert_null(test_login(test, "alice", NULL, test->keytab, &error));
+	test_said(error, PV_ERROR_CONFIG, "the keytab has no key for it");
+	g_clear_error(&error);
+	g_assert_null(test_login(test, "svc", NULL, "/nonexistent/keytab", &error));
+	test_said(error, PV_ERROR_CONFIG, "/nonexistent/keytab: there is no such file");
+}
+
+/* A copy of a cache on the disk: what is got later stays out of it. */
+static void
+test_ccache(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	const char *kdcs[] = { test->kdc->address, NULL };
+	g_autoptr(PvKerberos) alice = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	const PvKerberosLogin login = {
+		.ccache = pv_kerberos_get_ccache(alice), .kdcs = kdcs, .realm = "EXAMPLE.COM"
+	};
+	g_autoptr(PvKerberos) copy = pv_kerberos_login(&login, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(pv_kerberos_get_principal(copy), ==, "alice@EXAMPLE.COM");
+	g_assert_true(pv_kerberos_get_ticket(copy, TEST_SERVICE, NULL, &error));
+	g_assert_no_error(error);
+	g_assert_false(pv_kerberos_forget_ticket(alice, TEST_SERVICE));
+
+	const PvKerberosLogin none = { .ccache = "FILE:/nonexistent/cache", .kdcs = kdcs };
+	g_assert_null(pv_kerberos_login(&none, NULL, &error));
+	test_said(error, PV_ERROR_AUTH, "there is no ticket: run kinit");
+}
+
+static void
+test_refused(gconstpointer data)
+{
+	static const struct {
+		const char *name, *password;
+		PvError code;
+		const char *words;
+	} cases[] = {
+		{ "alice", "wrong", PV_ERROR_AUTH, "as alice: the password is wrong" },
+		{ "open", "wrong", PV_ERROR_AUTH, "as open: the password is wrong" },
+		{ "nobody", "x", PV_ERROR_AUTH, "the realm has no such account" },
+		{ "locked", "Secret-1", PV_ERROR_AUTH, "disabled or locked" },
+		{ "old", "Secret-1", PV_ERROR_AUTH, "the password has expired" },
+		{ "gone", "Secret-1", PV_ERROR_AUTH, "the account has expired" },
+	};
+	const Test *test = data;
+	if (!test_may_run(test))
+		return;
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) error = NULL;
+		g_assert_null(test_login(test, cases[i].name, cases[i].password, NULL, &error));
+		test_said(error, cases[i].code, cases[i].words);
+	}
+}
+
+static void
+test_service(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	g_autoptr(PvKerberos) kerberos = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	g_assert_false(pv_kerberos_get_ticket(kerberos, "HTTP/pc1.example.com:664", NULL, &error));
+	test_said(error, PV_ERROR_CONFIG,
+	    "HTTP/pc1.example.com:664: no account has that service name: register it");
+	g_clear_error(&error);
+	g_assert_true(pv_kerberos_get_ticket(kerberos, TEST_SERVICE "@EXAMPLE.COM", NULL, &error));
+	g_assert_no_error(error);
+	g_assert_true(pv_kerberos_forget_ticket(kerberos, TEST_SERVICE));
+	g_assert_false(pv_kerberos_forget_ticket(kerberos, TEST_SERVICE));
+}
+
+/* Accepts one token with the service's keytab. (transfer full) the answer; *who: the client. NULL: refused */
+static GBytes *
+test_accept(const Test *test, GBytes *token, const char *binding, char **who)
+{
+	OM_uint32 minor = 0, ignored = 0;
+	gss_cred_id_t credential = GSS_C_NO_CREDENTIAL;
+	gss_ctx_id_t session = GSS_C_NO_CONTEXT;
+	gss_name_t source = GSS_C_NO_NAME;
+	gss_buffer_desc out = GSS_C_EMPTY_BUFFER, name = GSS_C_EMPTY_BUFFER;
+	gss_key_value_element_desc elements[] = { { "keytab", test->service_keytab },
+		{ "rcache", "none:" } };
+	gss_key_value_set_desc store = { 2, elements };
+	struct gss_channel_bindings_struct expected = { 0 };
+	expected.application_data =
+	    (gss_buffer_desc) { binding != NULL ? strlen(binding) : 0, (void *)binding };
+	g_assert_cmpuint(gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE,
+			     GSS_C_NO_OID_SET, GSS_C_ACCEPT, &store, &credential, NULL, NULL),
+	    ==, GSS_S_COMPLETE);
+	gsize length = 0;
+	const void *bytes = g_bytes_get_data(token, &length);
+	gss_buffer_desc in = { length, (void *)bytes };
+	OM_uint32 major = gss_accept_sec_context(&minor, &session, credential, &in,
+	    binding != NULL ? &expected : GSS_C_NO_CHANNEL_BINDINGS, &source, NULL, &out, NULL,
+	    NULL, NULL);
+	GBytes *answer = major == GSS_S_COMPLETE ? g_bytes_new(out.value, out.length) : NULL;
+	if (answer != NULL && gss_display_name(&minor, source, &name, NULL) == GSS_S_COMPLETE)
+		*who = g_strndup(name.value, name.length);
+	(void)gss_release_buffer(&ignored, &name);
+	(void)gss_release_buffer(&ignored, &out);
+	(void)gss_release_name(&ignored, &source);
+	(void)gss_delete_sec_context(&ignored, &session, GSS_C_NO_BUFFER);
+	(void)gss_release_cred(&ignored, &credential);
+	return answer;
+}
+
+static void
+test_negotiate(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	g_autoptr(PvKerberos) kerberos = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	g_autoptr(PvNegotiate) negotiate = pv_negotiate_new(kerberos, TEST_SERVICE, NULL, &error);
+	g_assert_no_error(error);
+	gboolean done = TRUE;
+	g_autofree char *who = NULL;
+	g_autoptr(GBytes) token = pv_negotiate_step(negotiate, NULL, &done, &error);
+	g_assert_no_error(error);
+	g_assert_nonnull(token);
+	g_assert_false(done);
+	g_autoptr(GBytes) answer = test_accept(test, token, NULL, &who);
+	g_assert_cmpstr(who, ==, "alice@EXAMPLE.COM");
+	g_assert_null(pv_negotiate_step(negotiate, answer, &done, &error));
+	g_assert_no_error(error);
+	g_assert_true(done);
+
+	/* an answer that does not come from who has the key */
+	g_autoptr(PvNegotiate) other = pv_negotiate_new(kerberos, TEST_SERVICE, NULL, &error);
+	g_assert_no_error(error);
+	g_autoptr(GBytes) again = pv_negotiate_step(other, NULL, &done, &error);
+	g_assert_nonnull(again);
+	g_assert_null(pv_negotiate_step(other, answer, &done, &error));
+	test_said(error, PV_ERROR_AUTH, "log in to " TEST_SERVICE " by SPNEGO");
+}
+
+static void
+test_binding(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	g_autoptr(PvKerberos) kerberos = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	g_autoptr(GBytes) hash = g_bytes_new_static("HASH", 4);
+	for (guint i = 0; i < 2; i++) {
+		gboolean done = FALSE;
+		g_autofree char *who = NULL;
+		g_autoptr(PvNegotiate) negotiate =
+		    pv_negotiate_new(kerberos, TEST_SERVICE, hash, &error);
+		g_assert_no_error(error);
+		g_autoptr(GBytes) token = pv_negotiate_step(negotiate, NULL, &done, &error);
+		g_assert_no_error(error);
+		g_autoptr(GBytes) answer = test_accept(test, token,
+		    i == 0 ? "tls-server-end-point:HASH" : "tls-server-end-point:OTHER", &who);
+		g_assert_true((answer != NULL) == (i == 0));
+	}
+}
+
+static void
+test_unreachable(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	/* the one that is there comes last */
+	const char *fallback[] = { "127.0.0.1:1", test->kdc->address, NULL };
+	g_autoptr(PvSecret) secret = pv_secret_new("Secret-1", -1);
+	PvKerberosLogin login = {
+		.realm = "EXAMPLE.COM", .principal = "alice", .password = secret, .kdcs = fallback
+	};
+	g_autoptr(PvKerberos) kerberos = pv_kerberos_login(&login, NULL, &error);
+	g_assert_no_error(error);
+	const char *dead[] = { "127.0.0.1:1", "127.0.0.1:2", NULL };
+	login.kdcs = dead;
+	g_assert_null(pv_kerberos_login(&login, NULL, &error));
+	test_said(error, PV_ERROR_UNREACHABLE, "no KDC of EXAMPLE.COM answered: 127.0.0.1:1: ");
+	test_said(error, PV_ERROR_UNREACHABLE, "; 127.0.0.1:2: ");
+}
+
+static gboolean
+test_cancel(gpointer data)
+{
+	g_cancellable_cancel(data);
+	return G_SOURCE_REMOVE;
+}
+
+static gpointer
+test_cancel_soon(gpointer data)
+{
+	g_autoptr(GMainContext) context = g_main_context_new();
+	GSource *source = g_timeout_source_new(50);
+	g_source_set_callback(source, test_cancel, data, NULL);
+	g_source_attach(source, context);
+	while (!g_cancellable_is_cancelled(data))
+		(void)g_main_context_iteration(context, TRUE);
+	g_source_unref(source);
+	return NULL;
+}
+
+/* A KDC that takes the connection and says nothing: the time is ours, and so is the way out. */
+static void
+test_hung(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	const char *kdcs[] = { test->kdc->address, NULL };
+	g_autoptr(PvSecret) secret = pv_secret_new("Secret-1", -1);
+	PvKerberosLogin login = { .realm = "EXAMPLE.COM",
+		.principal = "alice",
+		.password = secret,
+		.kdcs = kdcs,
+		.timeout_msec = 200 };
+	g_subprocess_send_signal(test->kdc->process, SIGSTOP);
+	gint64 begin_usec = g_get_monotonic_time();
+	g_assert_null(pv_kerberos_login(&login, NULL, &error));
+	test_said(error, PV_ERROR_UNREACHABLE, ": no answer in time");
+	g_assert_cmpint(g_get_monotonic_time() - begin_usec, <, 5 * G_USEC_PER_SEC);
+	g_clear_error(&error);
+
+	g_autoptr(GCancellable) cancellable = g_cancellable_new();
+	GThread *thread = g_thread_new("cancel", test_cancel_soon, cancellable);
+	login.timeout_msec = 60000;
+	g_assert_null(pv_kerberos_login(&login, cancellable, &error));
+	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+	g_thread_join(thread);
+	g_subprocess_send_signal(test->kdc->process, SIGCONT);
+}
+
+/* Both clocks are told, and by how much they may differ; with and without pre-authentication. */
+static void
+test_skew(gconstpointer data)
+{
+	static const char *const clocks[] = { "+600", "-600" };
+	for (guint i = 0; i < G_N_ELEMENTS(clocks); i++) {
+		Test late = { 0 };
+		g_autoptr(TestKdc) kdc = test_kdc_new("EXAMPLE.COM", clocks[i], &late.missing);
+		late.kdc = kdc;
+		if (!test_may_run(&late))
+			return;
+		test_kdc_command(kdc, "addprinc +requires_preauth -pw Secret-1 alice");
+		test_kdc_command(kdc, "addprinc -requires_preauth -pw Secret-1 open");
+		for (guint j = 0; j < 2; j++) {
+			g_autoptr(GError) error = NULL;
+			g_assert_null(
+			    test_login(&late, j == 0 ? "alice" : "open", "Secret-1", NULL, &error));
+			test_said(error, PV_ERROR_REJECTED, "clock skew: our clock says ");
+			test_said(error, PV_ERROR_REJECTED, kdc->address);
+			test_said(error, PV_ERROR_REJECTED, "Kerberos allows 5 minutes");
+		}
+	}
+}
+
+static void
+test_nonsense(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvSecret) secret = pv_secret_new("x", -1);
+	const PvKerberosLogin none = { .realm = "EXAMPLE.COM", .principal = "alice" };
+	const PvKerberosLogin both = {
+		.realm = "EXAMPLE.COM", .principal = "alice", .keytab = "/x", .password = secret
+	};
+	const PvKerberosLogin nowhere = { .principal = "alice", .password = secret };
+	const PvKerberosLogin *const logins[] = { &none, &both, &nowhere };
+	for (guint i = 0; i < G_N_ELEMENTS(logins); i++) {
+		g_assert_null(pv_kerberos_login(logins[i], NULL, &error));
+		test_said(error, PV_ERROR_CONFIG, "log in to Kerberos: ");
+		g_clear_error(&error);
+	}
+}
+
+static void
+test_prepare(Test *test)
+{
+	test->kdc = test_kdc_new("EXAMPLE.COM", NULL, &test->missing);
+	if (test->kdc == NULL)
+		return;
+	test_kdc_command(test->kdc, "addprinc +requires_preauth -pw Secret-1 alice");
+	test_kdc_command(test->kdc, "addprinc -requires_preauth -pw Secret-1 open");
+	test_kdc_command(test->kdc, "addprinc -pw Secret-1 -allow_tix locked");
+	test_kdc_command(test->kdc, "addprinc -pw Secret-1 -pwexpire \"2020-01-01\" old");
+	test_kdc_command(test->kdc, "addprinc -pw Secret-1 -expire \"2020-01-01\" gone");
+	test_kdc_command(test->kdc, "addprinc -randkey svc");
+	test_kdc_command(test->kdc, "addprinc -randkey " TEST_SERVICE);
+	test->keytab = test_kdc_export(test->kdc, "svc");
+	test->service_keytab = test_kdc_export(test->kdc, TEST_SERVICE);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	/* neither a file nor the environment has a say: the KDC is named in neither */
+	g_setenv("KRB5_CONFIG", "/nonexistent/krb5.conf", TRUE);
+	g_setenv("KRB5CCNAME", "FILE:/nonexistent/cache", TRUE);
+	Test test = { 0 };
+	test_prepare(&test);
+	g_test_add_data_func("/net/kerberos/password", &test, test_password);
+	g_test_add_data_func("/net/kerberos/keytab", &test, test_keytab);
+	g_test_add_data_func("/net/kerberos/ccache", &test, test_ccache);
+	g_test_add_data_func("/net/kerberos/refused", &test, test_refused);
+	g_test_add_data_func("/net/kerberos/service", &test, test_service);
+	g_test_add_data_func("/net/kerberos/negotiate", &test, test_negotiate);
+	g_test_add_data_func("/net/kerberos/binding", &test, test_binding);
+	g_test_add_data_func("/net/kerberos/unreachable", &test, test_unreachable);
+	g_test_add_data_func("/net/kerberos/hung", &test, test_hung);
+	g_test_add_data_func("/net/kerberos/skew", &test, test_skew);
+	g_test_add_func("/net/kerberos/nonsense", test_nonsense);
+	int code = g_test_run();
+	test_kdc_free(test.kdc);
+	g_free(test.keytab);
+	g_free(test.service_keytab);
+	return code;
+}
