@@ -565,13 +565,16 @@ job_new_session(PvJob *job, GError **error)
 	}
 	/* with a commit under way the device may have left the key for its certificate already */
 	gboolean key_only = psk && pv_job_get_fact(job, "commit.sent") == NULL;
+	g_autoptr(PvTrust) trust = NULL;
+	if (!key_only && !pv_site_dup_trust(job->site, &trust, job->cancellable, error))
+		return NULL;
 	const PvWsmanOptions options = {
 		.address = address,
 		.port = job->site->device_port,
 		.tls = TRUE,
 		.policy = job_get_policy(job),
 		.identity = identity,
-		.trust = key_only ? NULL : job->site->trust,
+		.trust = trust,
 		.peer_name = fqdn,
 		.allow_unverified = !operational && !psk,
 		.pin = pv_job_get_fact(job, "tls.fingerprint"),

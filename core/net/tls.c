@@ -497,6 +497,15 @@ tls_parse_der(GBytes *bytes)
 	return certificate;
 }
 
+gboolean
+pv_der_is_self_issued(GBytes *der)
+{
+	g_autoptr(X509) certificate = tls_parse_der(der);
+	gboolean self = certificate != NULL && tls_is_self_issued(certificate);
+	ERR_clear_error();
+	return self;
+}
+
 PvTrust *
 pv_trust_new(GPtrArray *certificates, GError **error)
 {

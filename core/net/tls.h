@@ -41,6 +41,8 @@ const char *pv_identity_get_path(const PvIdentity *identity);      /* lent */
 
 /* Trust anchors and intermediates. Immutable once made, reference-counted. */
 typedef struct PvTrust PvTrust;
+/* a certificate whose issuer is itself */
+gboolean pv_der_is_self_issued(GBytes *der);
 PvTrust *pv_trust_new(GPtrArray *certificates, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* of GBytes DER; the self-signed ones are anchors */
 PvTrust *pv_trust_ref(PvTrust *trust);
 void pv_trust_unref(PvTrust *trust);
