@@ -76,6 +76,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PvFetchReply, pv_fetch_reply_clear)
  * PV_ERROR_AUTH (401 with what was offered, or our certificate was refused; 403 is left to the caller), PV_ERROR_CONFIG (no such
  * URL or header), G_IO_ERROR_CANCELLED. The texts name the URL without its query and hold no secret.
  */
-gboolean pv_fetch_request(PvFetch *fetch, const char *method, const char *url, const char *const *headers, GBytes *body, PvFetchReply *reply, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean pv_fetch_request(PvFetch *fetch, const char *method, const char *url, const char *const *headers, GBytes *body, PvFetchReply *reply, GCancellable *cancellable, GError **error);
 
 G_END_DECLS
