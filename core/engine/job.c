@@ -459,7 +459,11 @@ job_choose_identity(PvJob *job, GError **error)
 		if (hashes == NULL)
 			return NULL;
 	}
-	return pv_provisioning_choose(job->site->identities, suffix, hashes, 0, error);
+	const PvProvisioningDevice device = { .suffix = suffix,
+		.hashes = hashes,
+		.version = pv_job_get_fact(job, "amt.version"),
+		.legacy = pv_job_is_legacy(job) };
+	return pv_provisioning_choose(job->site->identities, &device, error);
 }
 
 /* Firmware lost PSK with AMT 11 (Intel AMT SDK, "Setup Mode Hello Messages"), and its suites are none that the modern
