@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/net/tls.h"
 
+#include "core/net/ldap-init.h"
+
 #include <provost/error.h>
 #include <provost/token.h>
 
@@ -59,6 +61,7 @@ tls_init_once(gpointer unused)
 	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
 		g_error("libcurl does not start");
 	xmlInitParser();
+	pv_ldap_init();
 	return NULL;
 }
 
