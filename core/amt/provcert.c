@@ -544,7 +544,7 @@ pv_provisioning_dup_expiry(const PvIdentity *identity, gint64 now)
 	if (threshold < 0)
 		return NULL;
 	if (threshold == 0)
-		return g_strdup_printf("expired on %s, and no device is set up with it any more: install "
+		return g_strdup_printf("has expired on %s, and no device is set up with it any more: install "
 				       "its successor with \"provost certificate install\"",
 		    on);
 	return g_strdup_printf("expires in %d days, on %s: %s", days, on,
