@@ -19,12 +19,15 @@ typedef struct {
 	char *matched; /* the part of the DN that is there; NULL: not said */
 } PvLdapResult;
 
+typedef struct PvLdapGssapi PvLdapGssapi; /* what a login by Kerberos leaves behind */
+
 struct PvLdap {
 	PvLdapStream *stream;
 	LDAP *ld; /* NULL: not yet */
 	PvLdapResult result;
 	guint operation_msec;
 	gboolean dead;
+	PvLdapGssapi *gssapi; /* NULL: no such login */
 };
 
 void pv_ldap_result_clear(PvLdapResult *result);
@@ -47,5 +50,9 @@ gboolean pv_ldap_change_is_addition(const PvLdapChange *change); /* nothing but 
 int pv_ldap_await(PvLdap *ldap, int id, int all, LDAPMessage **message, GError **error);
 /* a SASL bind request and its answer; *reply NULL where the server sent no credentials. FALSE with the error */
 gboolean pv_ldap_step_sasl(PvLdap *ldap, const char *mechanism, GBytes *token, GBytes **reply, gboolean *more, GError **error);
+
+/* SASL GSSAPI. @realm: (nullable): of the server; NULL: that of the login */
+gboolean pv_ldap_bind_gssapi(PvLdap *ldap, PvKerberos *kerberos, const char *host, const char *realm, GCancellable *cancellable, GError **error);
+void pv_ldap_gssapi_free(PvLdapGssapi *gssapi);
 
 G_END_DECLS

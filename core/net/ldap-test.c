@@ -2,6 +2,7 @@
 #include "core/net/ldap-private.h"
 #include "core/net/tls.h"
 #include "tests/lib/test-folder.h"
+#include "tests/lib/test-kdc.h"
 
 #include <provost/error.h>
 
@@ -552,6 +553,76 @@ ldap_test_hangs(LdapTest *test, gconstpointer data)
 	g_assert_cmpstr(pv_ldap_entry_get(entry, "description"), ==, "late");
 }
 
+/* Over TCP everything is sealed, within TLS nothing is; both ways it is the principal that the server sees. */
+static void
+ldap_test_gssapi(LdapTest *test, gconstpointer data)
+{
+	const char *missing = NULL;
+	if (test->dir == NULL)
+		return;
+	g_autoptr(TestKdc) kdc = test_kdc_new("EXAMPLE.COM", NULL, &missing);
+	if (kdc == NULL) {
+		g_test_skip(missing);
+		return;
+	}
+	g_autoptr(GError) error = NULL;
+	test_kdc_command(kdc, "addprinc -pw Svc.Secret-1 svc");
+	test_kdc_command(kdc, "addprinc -randkey ldap/ldap1.example.com");
+	g_autofree char *keytab = test_kdc_export(kdc, "ldap/ldap1.example.com");
+	g_autoptr(PvLdap) admin = ldap_test_connect_admin(test);
+	ldap_test_add_service(admin);
+	g_autofree char *command = g_strdup_printf(
+	    "printf 'dn: cn=config\\nchangetype: modify\\nreplace: olcSaslHost\\nolcSaslHost: ldap1.example.com\\n-\\n"
+	    "replace: olcSaslRealm\\nolcSaslRealm: EXAMPLE.COM\\n' | "
+	    "ldapmodify -Q -Y EXTERNAL -H ldapi://$(printf %%s %s/ldapi | sed s,/,%%2F,g)",
+	    test->dir);
+	g_autofree char *said = NULL;
+	if (!ldap_test_run(command, &said))
+		g_error("ldapmodify: %s", said);
+	ldap_test_stop(test);
+	g_setenv("SLAPD_KEYTAB", keytab, TRUE);
+	ldap_test_start(test, TRUE);
+	g_unsetenv("SLAPD_KEYTAB");
+
+	g_autoptr(PvSecret) password = ldap_test_secret("Svc.Secret-1");
+	const char *kdcs[] = { kdc->address, NULL };
+	PvKerberosLogin login = {
+		.realm = "EXAMPLE.COM", .principal = "svc", .password = password, .kdcs = kdcs
+	};
+	g_autoptr(PvKerberos) kerberos = pv_kerberos_login(&login, NULL, &error);
+	g_assert_no_error(error);
+	for (PvLdapSecurity security = PV_LDAP_PLAIN; security <= PV_LDAP_STARTTLS; security++) {
+		PvLdapOptions options = ldap_test_options(test, security);
+		options.kerberos = kerberos;
+		g_autoptr(PvLdap) ldap = pv_ldap_connect(&options, NULL, &error);
+		if (error != NULL && strstr(error->message, "LDAP result 7") != NULL) {
+			g_test_skip("the GSSAPI module of Cyrus SASL is not installed");
+			return;
+		}
+		g_assert_no_error(error);
+		g_autofree char *identity = pv_ldap_dup_identity(ldap, NULL, &error);
+		g_assert_no_error(error);
+		g_assert_cmpstr(identity, ==, "dn:uid=svc,ou=people," LDAP_TEST_SUFFIX);
+		/* more than one wrapped buffer each way */
+		g_autofree char *text = g_strnfill(300000, 'x');
+		g_autofree char *filter = g_strdup_printf("(|(ou=groups)(description=%s))", text);
+		g_autoptr(GPtrArray) found = pv_ldap_search(
+		    ldap, LDAP_TEST_SUFFIX, PV_LDAP_SUBTREE, filter, NULL, 10, NULL, &error);
+		g_assert_no_error(error);
+		g_assert_cmpuint(found->len, ==, 1);
+		/* its own password, over TCP without TLS: the seal is encryption enough for the server too */
+		g_autoptr(PvSecret) own = ldap_test_secret("Third.Secret-3");
+		g_assert_true(pv_ldap_set_password(
+		    ldap, "uid=svc,ou=people," LDAP_TEST_SUFFIX, NULL, own, NULL, &error));
+		g_assert_no_error(error);
+	}
+	/* a service that no account has */
+	PvLdapOptions options = ldap_test_options(test, PV_LDAP_PLAIN);
+	options.kerberos = kerberos;
+	options.host = "ldap9.example.com";
+	ldap_test_assert_refused(&options, PV_ERROR_CONFIG, "ldap/ldap9.example.com", 5000);
+}
+
 static gpointer
 ldap_test_cancel(gpointer data)
 {
@@ -630,6 +701,7 @@ main(int argc, char **argv)
 	ldap_test_add("/net/ldap/writes", ldap_test_writes);
 	ldap_test_add("/net/ldap/password", ldap_test_password);
 	ldap_test_add("/net/ldap/pages", ldap_test_pages);
+	ldap_test_add("/net/ldap/gssapi", ldap_test_gssapi);
 	ldap_test_add("/net/ldap/hangs", ldap_test_hangs);
 	ldap_test_add("/net/ldap/cancelled", ldap_test_cancelled);
 	ldap_test_add("/net/ldap/killed", ldap_test_killed);

@@ -262,11 +262,9 @@ static gboolean
 ldap_log_in(PvLdap *ldap, const PvLdapOptions *options, GCancellable *cancellable, GError **error)
 {
 	ldap_begin(ldap, cancellable);
-	if (options->kerberos != NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_UNSUPPORTED,
-		    "log in to %s: this build has no Kerberos", pv_ldap_stream_get_peer(ldap->stream));
-		return FALSE;
-	}
+	if (options->kerberos != NULL)
+		return pv_ldap_bind_gssapi(
+		    ldap, options->kerberos, options->host, options->realm, cancellable, error);
 	return options->bind_dn == NULL ||
 	       ldap_bind_simple(ldap, options->bind_dn, options->password, error);
 }
@@ -313,6 +311,7 @@ pv_ldap_free(PvLdap *ldap)
 	if (ldap->ld != NULL)
 		(void)ldap_unbind_ext(ldap->ld, NULL, NULL); /* a farewell that is lost is none the worse */
 	pv_ldap_stream_free(ldap->stream);
+	pv_ldap_gssapi_free(ldap->gssapi);
 	pv_ldap_result_clear(&ldap->result);
 	g_free(ldap);
 }

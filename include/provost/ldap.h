@@ -27,6 +27,7 @@ typedef struct {
 	PvSecret *password;       /* of @bind_dn; an empty one is refused, for servers take it as anonymous (RFC 4513 5.1.2) */
 	PvKerberos *kerberos;     /* login by SASL GSSAPI (RFC 4752): sealed where there is no TLS, bound to the server's certificate
 	                           * (RFC 5929 tls-server-end-point) where there is; NULL: none */
+	const char *realm;        /* Kerberos realm of the server; NULL: that of the login */
 	guint connect_msec;       /* look-up, connection and TLS; 0: 5000 */
 	guint operation_msec;     /* login, and each request; 0: 15000 */
 } PvLdapOptions;
