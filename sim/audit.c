@@ -94,21 +94,38 @@ audit_append_counted(GByteArray *record, gconstpointer data, gsize length)
 
 /* AppId, EventId, initiator, seconds, address, what the event adds; big endian: amt/04 section 9. In set-up without a
  * login the initiator is written as admin, in whose place it acts; the reference does not say. */
+/* Who did it. A number of 32 bits and the SID stand for a user of Kerberos (amt/04 section 9); that the number is the
+ * last part of the SID is a guess. */
+static void
+audit_append_user(GByteArray *record, const PvSimDevice *device, PvSimAuditInitiator initiator,
+    const PvSimUser *user)
+{
+	const char *name = user != NULL ? user->name : device->admin_user;
+	if (initiator == PV_SIM_AUDIT_DIGEST)
+		audit_append_counted(record, name, strlen(name));
+	if (initiator != PV_SIM_AUDIT_KERBEROS)
+		return;
+	gsize length = 0;
+	const guint8 *sid = g_bytes_get_data(user->sids->pdata[0], &length);
+	guint32 last = 0;
+	memcpy(&last, sid + length - sizeof last, sizeof last);
+	audit_append_number(record, GUINT32_FROM_LE(last), 4);
+	audit_append_counted(record, sid, length);
+}
+
 static void
 audit_add(PvSimDevice *device, guint app, guint event, PvSimAuditInitiator initiator,
-    const char *user, gconstpointer extra, gsize length)
+    const PvSimUser *user, gconstpointer extra, gsize length)
 {
 	if (device->switches->audit_max == 0 ||
 	    (audit_is_full(device) && device->switches->audit_when_full == PV_SIM_AUDIT_LOCKS))
 		return;
-	const char *name = user != NULL ? user : device->admin_user;
 	const char *peer = initiator != PV_SIM_AUDIT_LOCAL ? device->peer : "";
 	g_autoptr(GByteArray) record = g_byte_array_new();
 	audit_append_number(record, app, 2);
 	audit_append_number(record, event, 2);
 	audit_append_number(record, initiator, 1);
-	if (initiator == PV_SIM_AUDIT_DIGEST)
-		audit_append_counted(record, name, strlen(name));
+	audit_append_user(record, device, initiator, user);
 	audit_append_number(record, (guint32)pv_sim_device_time(device), 4);
 	audit_append_number(record, 0, 1); /* MCLocationType: IPv4 */
 	audit_append_counted(record, peer, strlen(peer));
@@ -146,7 +163,7 @@ pv_sim_audit_begin(PvSimDevice *device, const char *method, PvSimAuditMark *mark
 }
 
 void
-pv_sim_audit_end(PvSimDevice *device, PvSimAuditMark *mark, const char *user, gboolean done)
+pv_sim_audit_end(PvSimDevice *device, PvSimAuditMark *mark, const PvSimUser *user, gboolean done)
 {
 	g_autofree char *before = g_steal_pointer(&mark->host);
 	if (mark->row < 0 || !done)
@@ -161,7 +178,9 @@ pv_sim_audit_end(PvSimDevice *device, PvSimAuditMark *mark, const char *user, gb
 	    row->event == 16) /* the scheme's GUID, as SchemeGUID has it */
 		guid = g_base64_decode(
 		    device->personality->schemes[device->power_scheme].guid_base64, &length);
-	audit_add(device, row->app, row->event, PV_SIM_AUDIT_DIGEST, user, guid, length);
+	audit_add(device, row->app, row->event,
+	    user != NULL && user->sids != NULL ? PV_SIM_AUDIT_KERBEROS : PV_SIM_AUDIT_DIGEST, user,
+	    guid, length);
 }
 
 void
@@ -173,7 +192,8 @@ pv_sim_audit_started(PvSimDevice *device)
 void
 pv_sim_audit_refused(PvSimDevice *device, const char *user)
 {
-	audit_add(device, AUDIT_SECURITY, 5, PV_SIM_AUDIT_DIGEST, user, NULL, 0);
+	const PvSimUser refused = { .name = (char *)user };
+	audit_add(device, AUDIT_SECURITY, 5, PV_SIM_AUDIT_DIGEST, &refused, NULL, 0);
 }
 
 void
@@ -218,9 +238,16 @@ audit_dump_record(JsonBuilder *builder, GBytes *record)
 	guint app = audit_number(&at, 2);
 	guint event = audit_number(&at, 2);
 	guint initiator = audit_number(&at, 1);
+	g_autofree char *sid = NULL;
 	guint name_length = initiator == PV_SIM_AUDIT_DIGEST ? audit_number(&at, 1) : 0;
 	g_autofree char *name = g_utf8_make_valid((const char *)at, (gssize)name_length);
 	at += name_length;
+	if (initiator == PV_SIM_AUDIT_KERBEROS) {
+		at += 4; /* the last part of the SID */
+		guint sid_length = audit_number(&at, 1);
+		sid = g_base64_encode(at, sid_length);
+		at += sid_length;
+	}
 	gint64 time = audit_number(&at, 4);
 	at++; /* MCLocationType */
 	guint peer_length = audit_number(&at, 1);
@@ -234,6 +261,8 @@ audit_dump_record(JsonBuilder *builder, GBytes *record)
 	dump_string(builder, "text", audit_text(app, event));
 	dump_string(builder, "initiator", initiators[initiator]);
 	dump_string(builder, "user", name_length > 0 ? name : NULL);
+	if (sid != NULL)
+		dump_string(builder, "sid", sid);
 	dump_int(builder, "time", time);
 	dump_string(builder, "address", peer);
 	dump_string(builder, "extra", extra);

@@ -25,7 +25,7 @@ typedef struct {
  * pv_sim_audit_end(), also then. */
 gboolean pv_sim_audit_begin(PvSimDevice *device, const char *method, PvSimAuditMark *mark);
 /* @user: NULL: set-up without a login */
-void pv_sim_audit_end(PvSimDevice *device, PvSimAuditMark *mark, const char *user, gboolean done);
+void pv_sim_audit_end(PvSimDevice *device, PvSimAuditMark *mark, const PvSimUser *user, gboolean done);
 
 void pv_sim_audit_started(PvSimDevice *device); /* set-up, by the computer itself */
 void pv_sim_audit_refused(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who may log in: the ACL and Kerberos, amt/05 */
 #include "sim/classes.h"
+#include "sim/kerberos.h"
 
 #include <string.h>
 
@@ -438,6 +439,7 @@ access_put_kerberos(PvSimCall *call, const char *id)
 	if (key != NULL)
 		pv_sim_instance_remove(kept, "Passphrase");
 	pv_sim_class_put_bag(call, id);
+	pv_sim_kerberos_forget(call->device);
 }
 
 static guint32

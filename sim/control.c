@@ -4,6 +4,7 @@
 #include "sim/classes.h"
 #include "sim/dump.h"
 #include "sim/fault-run.h"
+#include "sim/kerberos.h"
 #include "sim/network.h"
 
 #include <gio/gio.h>
@@ -262,6 +263,7 @@ control_run_set(PvSimDevice *device, gpointer data)
 		   !control_set_wireless(call, device, name, value) &&
 		   !control_add_acl(call, device, name, value)) {
 		control_set_property(call, device, name, value);
+		pv_sim_kerberos_forget(device); /* it may be of its settings */
 	}
 	return FALSE;
 }
@@ -293,12 +295,14 @@ control_find_command(const char *name)
 typedef struct {
 	PvSimState state;
 	guint64 locked; /* how often logins were locked */
+	const char *login; /* kind of the last one */
 } ControlState;
 
 static gboolean
 control_read_state(PvSimDevice *device, gpointer data)
 {
-	*(ControlState *)data = (ControlState) { device->state, device->counters.locked };
+	*(ControlState *)data = (ControlState) { device->state, device->counters.locked,
+		pv_sim_dump_login_kind(device) };
 	return FALSE;
 }
 
@@ -315,7 +319,8 @@ control_list(PvSimControl *control)
 			{ "address", device->address }, { "fqdn", device->fqdn },
 			{ "uuid", device->uuid_text }, { "mac", device->mac },
 			{ "personality", device->personality->name },
-			{ "state", pv_sim_dump_state_name(now.state) } };
+			{ "state", pv_sim_dump_state_name(now.state) },
+			{ "last-login", now.login } };
 		json_builder_begin_object(builder);
 		for (guint j = 0; j < G_N_ELEMENTS(row); j++) {
 			json_builder_set_member_name(builder, row[j][0]);

@@ -2,6 +2,7 @@
 #include "sim/device.h"
 
 #include "sim/audit.h"
+#include "sim/kerberos.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -228,6 +229,7 @@ device_wipe_stores(PvSimDevice *device)
 	device->tls_certificate = -1;
 	device_clear_tls(device);
 	g_hash_table_remove_all(device->bags);
+	pv_sim_kerberos_forget(device);
 	device_fill_tls(device);
 	device->power_scheme = 0;
 	device->credential_cache = FALSE;
@@ -297,6 +299,7 @@ pv_sim_device_lose_power(PvSimDevice *device)
 	g_ptr_array_set_size(device->nonces, 0);
 	g_ptr_array_set_size(device->enumerations, 0);
 	memset(&device->lock, 0, sizeof device->lock);
+	pv_sim_kerberos_forget(device);
 	device->message = 0;
 	device->busy_seen = 0;
 	device->generation++;
@@ -450,6 +453,45 @@ pv_sim_device_find_user(const PvSimDevice *device, const char *user)
 			return entry;
 	}
 	return NULL;
+}
+
+static gboolean
+device_is_entry_of(const PvSimAclEntry *entry, const PvSimUser *user)
+{
+	if (!entry->enabled || entry->permission == 0) /* 0: local access only */
+		return FALSE;
+	if (user->sids == NULL)
+		return g_strcmp0(entry->user, user->name) == 0;
+	for (guint i = 0; i < user->sids->len; i++) {
+		if (entry->sid != NULL && g_bytes_equal(entry->sid, user->sids->pdata[i]))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+guint64
+pv_sim_device_find_realms(const PvSimDevice *device, const PvSimUser *user)
+{
+	if (user == NULL || (user->sids == NULL && strcmp(user->name, device->admin_user) == 0))
+		return G_MAXUINT64;
+	/* of several groups all count; whether firmware takes the first is not established */
+	guint64 realms = 0;
+	for (guint i = 0; i < device->acl->len; i++) {
+		const PvSimAclEntry *entry = device->acl->pdata[i];
+		if (device_is_entry_of(entry, user))
+			realms |= entry->realms;
+	}
+	return realms;
+}
+
+void
+pv_sim_user_free(PvSimUser *user)
+{
+	if (user == NULL)
+		return;
+	g_free(user->name);
+	g_clear_pointer(&user->sids, g_ptr_array_unref);
+	g_free(user);
 }
 
 PvSimAclEntry *
@@ -696,5 +738,8 @@ pv_sim_device_free(PvSimDevice *device)
 	g_free(device->pid);
 	g_free(device->pps);
 	g_free(device->last_refusal);
+	g_free(device->negotiate);
+	g_free(device->last_user);
+	pv_sim_kerberos_forget(device);
 	g_free(device);
 }

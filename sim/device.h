@@ -86,6 +86,7 @@ typedef struct {
 	guint status; /* of HTTP */
 	gint64 return_value; /* -1: none */
 	gboolean auth;
+	gboolean kerberos; /* the login was one by ticket */
 	gboolean tls;
 	char *client; /* CN of the verified client certificate, or NULL */
 	gint64 time_usec;
@@ -93,7 +94,7 @@ typedef struct {
 
 typedef struct {
 	guint64 requests, writes, logins_ok, logins_failed, locked, refused_while_locked,
-	    connections, tls_refused, commits, restarts, faults, hellos;
+	    connections, tls_refused, commits, restarts, faults, hellos, tickets_refused;
 	GHashTable *methods; /* "Class.Method" -> count as pointer */
 } PvSimCounters;
 
@@ -117,6 +118,13 @@ typedef struct {
 } PvSimEvent;
 
 struct PvSimServer;
+typedef struct PvSimKerberos PvSimKerberos; /* kerberos.c */
+
+/* Who is logged in */
+typedef struct {
+	char *name; /* of Digest, or the Kerberos principal */
+	GPtrArray *sids; /* of GBytes, the user's own first; NULL: by Digest */
+} PvSimUser;
 
 typedef struct {
 	/* fixed for its life */
@@ -180,6 +188,10 @@ typedef struct {
 	GArray *events; /* of PvSimEvent, oldest first; NULL: none */
 	char peer[16]; /* where the request at hand comes from */
 	char *last_refusal; /* reason of the last tls-refused */
+	PvSimKerberos *kerberos; /* made of the settings at the first ticket; NULL: not yet */
+	char *negotiate; /* WWW-Authenticate of the answer at hand, after a ticket; NULL: none */
+	char *last_user; /* of the last login; NULL: there was none */
+	gboolean last_kerberos; /* ... and it was by ticket */
 
 	gpointer server; /* what the event loop keeps for it: server.c */
 } PvSimDevice;
@@ -230,6 +242,10 @@ gboolean pv_sim_password_is_strong(const char *password);
 
 PvSimAclEntry *pv_sim_device_find_acl(const PvSimDevice *device, guint handle);
 PvSimAclEntry *pv_sim_device_find_user(const PvSimDevice *device, const char *user);
+/* What the user may do by way of the network, bit n: realm n. NULL: set-up without login: everything. 0: no such user. */
+guint64 pv_sim_device_find_realms(const PvSimDevice *device, const PvSimUser *user);
+void pv_sim_user_free(PvSimUser *user);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvSimUser, pv_sim_user_free)
 PvSimKey *pv_sim_device_find_key(const PvSimDevice *device, guint handle);
 PvSimKey *pv_sim_device_find_key_of(const PvSimDevice *device, X509 *x509);
 PvSimCertificate *pv_sim_device_find_certificate(const PvSimDevice *device, guint handle);

@@ -13,6 +13,8 @@ typedef enum {
 	PV_SIM_LOGIN_STALE, /* right password, but the nonce is unknown or used up, or nc did not rise */
 	PV_SIM_LOGIN_FAILED,
 	PV_SIM_LOGIN_LOCKED, /* refused unseen after too many failures */
+	PV_SIM_LOGIN_TICKET, /* the device's key, clock or rules do not take the ticket */
+	PV_SIM_LOGIN_STRANGER, /* a good ticket, but no entry of the access list is for its owner */
 } PvSimLogin;
 
 /* @authorization: the header's value or NULL; @user: who logged in, g_free() */

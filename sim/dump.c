@@ -25,6 +25,14 @@ pv_sim_dump_state_name(PvSimState state)
 	return names[state];
 }
 
+const char *
+pv_sim_dump_login_kind(const PvSimDevice *device)
+{
+	if (device->last_user == NULL)
+		return "none";
+	return device->last_kerberos ? "kerberos" : "digest";
+}
+
 static void
 dump_acl(JsonBuilder *builder, const PvSimDevice *device)
 {
@@ -152,6 +160,7 @@ dump_counters(JsonBuilder *builder, const PvSimDevice *device)
 		{ "writes", counters->writes },
 		{ "logins-ok", counters->logins_ok },
 		{ "logins-failed", counters->logins_failed },
+		{ "tickets-refused", counters->tickets_refused },
 		{ "locked", counters->locked },
 		{ "refused-while-locked", counters->refused_while_locked },
 		{ "connections", counters->connections },
@@ -211,6 +220,7 @@ dump_trace(JsonBuilder *builder, const PvSimDevice *device)
 		dump_string(builder, "method", method);
 		dump_bool(builder, "auth", trace->auth);
 		dump_string(builder, "user", trace->user);
+		dump_bool(builder, "kerberos", trace->kerberos);
 		dump_string(builder, "body-sha256", trace->body_sha256);
 		dump_int(builder, "status", trace->status);
 		dump_int(builder, "return-value", trace->return_value);
@@ -334,6 +344,10 @@ pv_sim_dump_device(PvSimDevice *device)
 	dump_string(builder, "user", device->admin_user);
 	dump_hex(builder, "hash", device->admin_hash, sizeof device->admin_hash);
 	dump_bool(builder, "default", device->admin_default);
+	json_builder_end_object(builder);
+	dump_begin_object(builder, "last-login");
+	dump_string(builder, "user", device->last_user);
+	dump_string(builder, "kind", pv_sim_dump_login_kind(device));
 	json_builder_end_object(builder);
 	dump_string(builder, "mebx-password", device->mebx_password);
 	dump_bool(builder, "mebx-default", device->mebx_default);

@@ -236,6 +236,8 @@ http_reason(guint status)
 		return "Bad Request";
 	case 401:
 		return "Unauthorized";
+	case 403:
+		return "Forbidden";
 	case 404:
 		return "Not Found";
 	case 405:
@@ -251,6 +253,14 @@ http_append_server(GByteArray *out, const PvSimDevice *device)
 	const char *set = device->switches->server_version;
 	http_append(out, "Server: Intel(R) Active Management Technology %s\r\n",
 	    *set != '\0' ? set : device->personality->server);
+}
+
+/* After a ticket: what proves the device to its client, or that tickets are taken at all */
+static void
+http_append_negotiate(GByteArray *out, const PvSimDevice *device)
+{
+	if (device->negotiate != NULL)
+		http_append(out, "WWW-Authenticate: %s\r\n", device->negotiate);
 }
 
 static void
@@ -297,6 +307,7 @@ pv_sim_http_answer_soap(GByteArray *out, const PvSimDevice *device, guint status
 	    http_reason(status));
 	http_append_date(out, device);
 	http_append_server(out, device);
+	http_append_negotiate(out, device);
 	http_append(
 	    out, "X-Frame-Options: DENY\r\nContent-Type: application/soap+xml; charset=UTF-8\r\n");
 	if (chunks)
@@ -321,6 +332,7 @@ pv_sim_http_answer_html(
 	http_append(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
 	http_append_date(out, device);
 	http_append_server(out, device);
+	http_append_negotiate(out, device);
 	http_append(out,
 	    "X-Frame-Options: DENY\r\nContent-Type: text/html\r\nContent-Length: %zu\r\n%s\r\n%s",
 	    strlen(html), close ? "Connection: close\r\n" : "", html);
@@ -337,15 +349,18 @@ pv_sim_http_answer_plain(
 }
 
 void
-pv_sim_http_answer_challenge(GByteArray *out, const PvSimDevice *device, const char *challenge)
+pv_sim_http_answer_challenge(
+    GByteArray *out, const PvSimDevice *device, guint status, const char *digest)
 {
 	static const char page[] = "<!DOCTYPE html>\n<html><head><title>Intel&reg; Active "
 				   "Management Technology</title></head>\n"
 				   "<body><h2>Log on failed. Incorrect user name or password, or "
 				   "user account temporarily locked.</h2></body></html>\n";
-	http_append(out,
-	    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s\r\nContent-Type: text/html\r\n",
-	    challenge);
+	http_append(out, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+	if (digest != NULL)
+		http_append(out, "WWW-Authenticate: %s\r\n", digest);
+	http_append_negotiate(out, device);
+	http_append(out, "Content-Type: text/html\r\n");
 	http_append_server(out, device);
 	http_append(out, "Content-Length: %zu\r\n%s\r\n%s", strlen(page),
 	    device->switches->close_after_401 ? "Connection: close\r\n" : "", page);

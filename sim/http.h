@@ -55,7 +55,7 @@ void pv_sim_http_answer_html(
 /* With a length, for whoever is no device. @server: version of AMT */
 void pv_sim_http_answer_plain(
     GByteArray *out, guint status, const char *server, const char *type, const char *body);
-void pv_sim_http_answer_challenge(
-    GByteArray *out, const PvSimDevice *device, const char *challenge);
+/* 401 with this value of WWW-Authenticate, and 403, with Negotiate beside it as the device has it. @digest: NULL: none */
+void pv_sim_http_answer_challenge(GByteArray *out, const PvSimDevice *device, guint status, const char *digest);
 
 G_END_DECLS

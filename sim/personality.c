@@ -19,7 +19,7 @@ static const PvSimPowerScheme personality_desktop[] = {
  * "older firmware" only (amt/03 section 5): here up to 9.5. */
 static const char *const personality_3_2[] = { "tls-min=1.0", "tls-max=1.0", "suites=rsa",
 	"digest-in-setup=true", "qop=both", "pkcs10=false", "root-hash=sha1",
-	"kerberos-needs-spn=true", NULL };
+	"kerberos-needs-spn=true", "kerberos-token-max=4096", NULL };
 static const char *const personality_6_2[] = { "tls-min=1.0", "tls-max=1.1", "suites=rsa",
 	"digest-in-setup=true", "qop=both", "pkcs10=false", NULL };
 static const char *const personality_11_8[] = { "tls-min=1.0", "tls-max=1.1", "suites=rsa", NULL };

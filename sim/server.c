@@ -6,6 +6,7 @@
 #include "sim/digest.h"
 #include "sim/hello.h"
 #include "sim/http.h"
+#include "sim/kerberos.h"
 #include "sim/loop.h"
 #include "sim/network.h"
 #include "sim/record.h"
@@ -73,6 +74,7 @@ typedef struct {
 	PvSimSource source;
 	ServerNode *node;
 	gboolean wireless; /* came to the wireless address */
+	PvSimUser *user; /* a login that holds for all of the connection; NULL: none */
 	SSL *ssl; /* NULL: plain */
 	char *client;
 	ConnectionState state;
@@ -117,6 +119,7 @@ server_connection_free(PvSimSource *source)
 	ServerConnection *connection = (ServerConnection *)source;
 	SSL_free(connection->ssl);
 	g_free(connection->client);
+	pv_sim_user_free(connection->user);
 	g_byte_array_unref(connection->in);
 	g_byte_array_unref(connection->out);
 	g_free(connection);
@@ -214,15 +217,16 @@ server_connection_write(ServerConnection *connection, const guint8 *bytes, gsize
 }
 
 static void
-server_fill_trace(ServerConnection *connection, const PvSimHttpRequest *request, const char *user,
-    const char *method, guint status, gint64 return_value)
+server_fill_trace(ServerConnection *connection, const PvSimHttpRequest *request,
+    const PvSimUser *user, const char *method, guint status, gint64 return_value)
 {
 	PvSimTrace *trace = g_new0(PvSimTrace, 1);
 	g_autofree char *sum =
 	    g_compute_checksum_for_data(G_CHECKSUM_SHA256, request->body->data, request->body->len);
 	g_strlcpy(trace->body_sha256, sum, sizeof trace->body_sha256);
 	trace->method = g_strdup(method);
-	trace->user = g_strdup(user);
+	trace->user = user != NULL ? g_strdup(user->name) : NULL;
+	trace->kerberos = user != NULL && user->sids != NULL;
 	trace->status = status;
 	trace->return_value = return_value;
 	trace->auth = request->authorization != NULL;
@@ -233,11 +237,11 @@ server_fill_trace(ServerConnection *connection, const PvSimHttpRequest *request,
 }
 
 static void
-server_log_request(ServerConnection *connection, const char *user, const PvSimOutcome *outcome)
+server_log_request(ServerConnection *connection, const PvSimUser *user, const PvSimOutcome *outcome)
 {
 	pv_sim_log_write(connection->node->server->log, connection->node->device->name,
 	    "request method=%s user=%s status=%u return=%" G_GINT64_FORMAT "%s%s", outcome->method,
-	    user != NULL ? user : "-", outcome->http_status, outcome->return_value,
+	    user != NULL ? user->name : "-", outcome->http_status, outcome->return_value,
 	    outcome->note != NULL ? " note=" : "", outcome->note != NULL ? outcome->note : "");
 }
 
@@ -254,7 +258,9 @@ server_append_challenge(ServerConnection *connection, gboolean stale)
 {
 	PvSimDevice *device = connection->node->device;
 	g_autofree char *challenge = pv_sim_digest_challenge(device, stale);
-	pv_sim_http_answer_challenge(connection->out, device, challenge);
+	if (device->negotiate == NULL && pv_sim_kerberos_is_offered(device))
+		device->negotiate = g_strdup(PV_SIM_NEGOTIATE);
+	pv_sim_http_answer_challenge(connection->out, device, 401, challenge);
 	connection->close = connection->close || device->switches->close_after_401;
 }
 
@@ -270,7 +276,8 @@ server_record(
 }
 
 static void
-server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *request, const char *user)
+server_answer_wsman(
+    ServerConnection *connection, const PvSimHttpRequest *request, const PvSimUser *user)
 {
 	ServerNode *node = connection->node;
 	PvSimOutcome outcome;
@@ -303,22 +310,32 @@ server_answer_wsman(ServerConnection *connection, const PvSimHttpRequest *reques
 }
 
 static void
-server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, PvSimLogin login)
+server_challenge(ServerConnection *connection, const PvSimHttpRequest *request, PvSimLogin login,
+    const char *note)
 {
 	static const char *const texts[] = { "ok", "no-login", "stale-nonce", "wrong-password",
-		"locked" };
+		"locked", "bad-ticket", "stranger" };
 	PvSimDevice *device = connection->node->device;
-	server_append_challenge(connection, FALSE);
+	guint stranger = device->switches->kerberos_stranger;
+	guint status =
+	    login == PV_SIM_LOGIN_STRANGER && stranger == PV_SIM_STRANGER_403 ? 403 : 401;
+	if (login == PV_SIM_LOGIN_STRANGER && stranger == PV_SIM_STRANGER_401)
+		g_clear_pointer(&device->negotiate, g_free);
+	if (status == 403)
+		pv_sim_http_answer_challenge(connection->out, device, status, NULL);
+	else
+		server_append_challenge(connection, FALSE);
 	g_autofree char *method =
 	    pv_sim_service_name((const char *)request->body->data, request->body->len);
-	server_fill_trace(connection, request, NULL, method, 401, -1);
-	pv_sim_log_write(connection->node->server->log, device->name, "challenge reason=%s path=%s",
-	    texts[login], request->path);
+	server_fill_trace(connection, request, NULL, method, status, -1);
+	pv_sim_log_write(connection->node->server->log, device->name,
+	    "challenge reason=%s path=%s%s%s", texts[login], request->path,
+	    note != NULL ? " note=" : "", note != NULL ? note : "");
 }
 
 static void
-server_answer_page(ServerConnection *connection, const PvSimHttpRequest *request, const char *user,
-    guint status, const char *html)
+server_answer_page(ServerConnection *connection, const PvSimHttpRequest *request,
+    const PvSimUser *user, guint status, const char *html)
 {
 	gboolean head = strcmp(request->method, "HEAD") == 0;
 	pv_sim_http_answer_html(
@@ -338,11 +355,63 @@ server_tell_peer(ServerConnection *connection)
 		*device->peer = '\0'; /* it went away meanwhile */
 }
 
+/* Sets who it is that asks. FALSE: the challenge is the answer. */
+static gboolean
+server_login(ServerConnection *connection, const PvSimHttpRequest *request, PvSimUser **user)
+{
+	PvSimDevice *device = connection->node->device;
+	g_autofree char *note = NULL;
+	g_autofree char *name = NULL;
+	if (request->authorization == NULL && connection->user != NULL) {
+		*user = g_steal_pointer(&connection->user);
+		return TRUE;
+	}
+	PvSimLogin login = pv_sim_kerberos_check(
+	    device, request->authorization, user, &device->negotiate, &note);
+	if (login == PV_SIM_LOGIN_NONE) {
+		login = pv_sim_digest_check(device, request->authorization, request->method,
+		    request->path, (const char *)request->body->data, request->body->len, &name);
+		if (login == PV_SIM_LOGIN_OK) {
+			*user = g_new0(PvSimUser, 1);
+			(*user)->name = g_steal_pointer(&name);
+		}
+	}
+	if (login != PV_SIM_LOGIN_OK) {
+		server_challenge(connection, request, login, note);
+		return FALSE;
+	}
+	g_free(device->last_user);
+	device->last_user = g_strdup((*user)->name);
+	device->last_kerberos = (*user)->sids != NULL;
+	return TRUE;
+}
+
+static void
+server_answer_user(
+    ServerConnection *connection, const PvSimHttpRequest *request, const PvSimUser *user)
+{
+	gboolean is_page =
+	    strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+	if (is_page && strcmp(request->path, "/wsman") != 0) {
+		g_autofree char *html = NULL;
+		guint status = pv_sim_web_find(connection->node->device, request->path, &html);
+		server_answer_page(connection, request, user, status, html);
+	} else if (strcmp(request->path, "/wsman") != 0) {
+		server_answer_page(
+		    connection, request, user, 404, "<html><body>Not Found</body></html>\n");
+	} else if (strcmp(request->method, "POST") != 0) {
+		server_answer_page(connection, request, user, 405,
+		    "<html><body>Method Not Allowed</body></html>\n");
+	} else {
+		server_answer_wsman(connection, request, user);
+	}
+}
+
 static void
 server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 {
 	PvSimDevice *device = connection->node->device;
-	g_autofree char *user = NULL;
+	g_autoptr(PvSimUser) user = NULL;
 	device->counters.requests++;
 	server_tell_peer(connection);
 	connection->close = request->close;
@@ -357,27 +426,13 @@ server_answer(ServerConnection *connection, const PvSimHttpRequest *request)
 	}
 	gboolean free_entry = device->state == PV_SIM_IN && connection->client != NULL &&
 			      !device->switches->digest_in_setup;
-	if (!free_entry) {
-		PvSimLogin login = pv_sim_digest_check(device, request->authorization,
-		    request->method, request->path, (const char *)request->body->data,
-		    request->body->len, &user);
-		if (login != PV_SIM_LOGIN_OK) {
-			server_challenge(connection, request, login);
-			return;
-		}
-	}
-	if (is_page && strcmp(request->path, "/wsman") != 0) {
-		g_autofree char *html = NULL;
-		status = pv_sim_web_find(device, request->path, &html);
-		server_answer_page(connection, request, user, status, html);
-	} else if (strcmp(request->path, "/wsman") != 0) {
-		server_answer_page(
-		    connection, request, user, 404, "<html><body>Not Found</body></html>\n");
-	} else if (strcmp(request->method, "POST") != 0) {
-		server_answer_page(connection, request, user, 405,
-		    "<html><body>Method Not Allowed</body></html>\n");
-	} else {
-		server_answer_wsman(connection, request, user);
+	if (free_entry || server_login(connection, request, &user))
+		server_answer_user(connection, request, user);
+	g_clear_pointer(&device->negotiate, g_free);
+	if (user != NULL && user->sids != NULL &&
+	    device->switches->kerberos_session == PV_SIM_KERBEROS_CONNECTION) {
+		pv_sim_user_free(connection->user);
+		connection->user = g_steal_pointer(&user);
 	}
 }
 

@@ -34,25 +34,21 @@ service_fault(PvSimDevice *device, const char *message_id, PvSimFaultCode code, 
 }
 
 static gboolean
-service_is_administrator(const PvSimDevice *device, const char *user)
+service_is_administrator(const PvSimDevice *device, const PvSimUser *user)
 {
-	if (user == NULL || strcmp(user, device->admin_user) == 0)
-		return TRUE;
-	const PvSimAclEntry *entry = pv_sim_device_find_user(device, user);
-	return entry != NULL && (entry->realms >> PV_SIM_REALM_ADMIN & 1) != 0;
+	return (pv_sim_device_find_realms(device, user) >> PV_SIM_REALM_ADMIN & 1) != 0;
 }
 
 static gboolean
-service_may(const PvSimDevice *device, const char *user, const PvSimClass *class, gboolean reads)
+service_may(
+    const PvSimDevice *device, const PvSimUser *user, const PvSimClass *class, gboolean reads)
 {
-	if (service_is_administrator(device, user))
+	guint64 realms = pv_sim_device_find_realms(device, user);
+	if ((realms >> PV_SIM_REALM_ADMIN & 1) != 0)
 		return TRUE;
-	const PvSimAclEntry *entry = pv_sim_device_find_user(device, user);
-	if (entry == NULL)
-		return FALSE;
 	if (reads && class->readable)
-		return TRUE;
-	return class->realm != 0 && (entry->realms >> class->realm & 1) != 0;
+		return realms != 0;
+	return class->realm != 0 && (realms >> class->realm & 1) != 0;
 }
 
 static gboolean
@@ -434,7 +430,7 @@ service_answer_status(
 }
 
 static void
-service_execute(PvSimDevice *device, const PvSimRequest *request, const char *user,
+service_execute(PvSimDevice *device, const PvSimRequest *request, const PvSimUser *user,
     gboolean encrypted, PvSimOutcome *outcome)
 {
 	PvSimCall call = {
@@ -447,7 +443,7 @@ service_execute(PvSimDevice *device, const PvSimRequest *request, const char *us
 	if (service_find(&call, request)) {
 		if (!service_may(device, user, call.class, service_reads(&call, request)))
 			pv_sim_call_refuse(&call, PV_SIM_FAULT_ACCESS_DENIED,
-			    "%s has no realm for %s", user, outcome->method);
+			    "%s has no realm for %s", user->name, outcome->method);
 		else if (!pv_sim_audit_begin(device, outcome->method, &mark))
 			service_answer_status(device, request, PV_SIM_STATUS_AUDIT_FAIL, outcome);
 		else
@@ -491,7 +487,7 @@ service_challenge(PvSimDevice *device, gboolean stale, PvSimOutcome *outcome)
 
 /* Executes the request while the device has another one-time password than the one that was set */
 static void
-service_execute_with_other_otp(PvSimDevice *device, const PvSimRequest *request, const char *user,
+service_execute_with_other_otp(PvSimDevice *device, const PvSimRequest *request, const PvSimUser *user,
     gboolean encrypted, PvSimOutcome *outcome)
 {
 	g_autofree char *set = g_steal_pointer(&device->otp_set);
@@ -586,7 +582,7 @@ service_spoil_answer(const PvSimFault *fault, PvSimOutcome *outcome)
 
 static void
 service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSimFault *fault,
-    const char *user, gboolean encrypted, PvSimOutcome *outcome)
+    const PvSimUser *user, gboolean encrypted, PvSimOutcome *outcome)
 {
 	g_autofree char *note = g_strdup_printf("fault script: %s", fault->text);
 	pv_sim_fault_change_device(device, fault);
@@ -602,7 +598,7 @@ service_run_script(PvSimDevice *device, const PvSimRequest *request, const PvSim
 }
 
 void
-pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const char *user,
+pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const PvSimUser *user,
     gboolean encrypted, PvSimOutcome *outcome)
 {
 	PvSimRefusal refusal = { PV_SIM_FAULT_NONE, NULL };

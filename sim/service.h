@@ -27,7 +27,7 @@ typedef struct {
 void pv_sim_outcome_clear(PvSimOutcome *outcome);
 
 /* Executes a request. @user: NULL: set-up without login, everything is allowed. */
-void pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const char *user,
+void pv_sim_service_run(PvSimDevice *device, const char *data, gsize length, const PvSimUser *user,
     gboolean encrypted, PvSimOutcome *outcome);
 
 /* "Class.Method" of a request that is not executed; "-": it has none. g_free() */

@@ -24,6 +24,8 @@ enum { PV_SIM_SUITES_ANY, PV_SIM_SUITES_RSA };
 /* the numbers of the host interface (amt/09, 0x4B) */
 enum { PV_SIM_MEBX_DEFAULT_ONLY, PV_SIM_MEBX_SETUP, PV_SIM_MEBX_ANYTIME };
 enum { PV_SIM_ON_DIE_4, PV_SIM_ON_DIE_6 };
+enum { PV_SIM_STRANGER_401, PV_SIM_STRANGER_401_TOKEN, PV_SIM_STRANGER_403 };
+enum { PV_SIM_KERBEROS_REQUEST, PV_SIM_KERBEROS_CONNECTION };
 enum { PV_SIM_PSK_ONLY, PV_SIM_PSK_BOTH };
 enum { PV_SIM_COMPARISON_DMTF, PV_SIM_COMPARISON_AMT };
 enum { PV_SIM_ABSENT_UNREACHABLE, PV_SIM_ABSENT_EMPTY };
@@ -56,6 +58,12 @@ typedef struct {
 	guint mebx_policy;
 	guint ethernet_hang_msec;
 	guint kerberos_needs_spn;
+	guint kerberos_strict_spn;
+	guint kerberos_key_version;
+	guint kerberos_token_max;
+	guint kerberos_replays;
+	guint kerberos_stranger;
+	guint kerberos_session;
 	guint lock_calm_sec;
 	guint generate_busy;
 	guint pkcs10;

@@ -27,7 +27,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize length)
 		(void)pv_sim_digest_check(device, request->authorization, request->method,
 		    request->path, (const char *)request->body->data, request->body->len, &user);
 		g_autoptr(GByteArray) answer = g_byte_array_new();
-		pv_sim_http_answer_challenge(answer, device, challenge);
+		pv_sim_http_answer_challenge(answer, device, 401, challenge);
 	}
 	return 0;
 }
