@@ -133,7 +133,8 @@ samba_krb5_conf() {
 		  dns_canonicalize_hostname = false
 		  rdns = false
 		  udp_preference_limit = 1
-		  allow_weak_crypto = ${samba_weak_crypto:-false}
+		  # what old devices have; not every version takes it any more without being asked
+		  allow_rc4 = true
 		[realms]
 		  EXAMPLE.COM = {
 		    kdc = 127.0.0.10:88
@@ -269,13 +270,29 @@ samba_delegate() {
 	esac
 }
 
-# samba_computer NAME FQDN PASSWORD SPN...: a device's account as the directory provider makes it; known by the CN NAME
+# samba_computer NAME FQDN PASSWORD SPN...: a device's account as the directory provider makes it; known by the CN NAME.
+# Of AES keys, or of RC4 with samba_enctypes=4
 samba_computer() {
-	local name=$1 fqdn=$2 password=$3 spn
+	local name=$1 fqdn=$2 password=$3
 	shift 3
+	printf 'objectClass: computer\nsAMAccountName: %s$\nuserAccountControl: 69632\ndNSHostName: %s\n' "$name" "$fqdn" |
+		samba_account "$name" "$password" "$@"
+}
+
+# samba_service NAME PASSWORD SPN...: the same as a user's account, whose salt is another
+samba_service() {
+	local name=$1 password=$2
+	shift 2
+	printf 'objectClass: user\nsAMAccountName: %s\nuserAccountControl: 66048\n' "$name" | samba_account "$name" "$password" "$@"
+}
+
+samba_account() {
+	local name=$1 password=$2 spn
+	shift 2
 	{
-		printf 'dn: CN=%s,%s\nobjectClass: computer\nsAMAccountName: %s$\nuserAccountControl: 69632\n' "$name" "$AD_OU" "$name"
-		printf 'dNSHostName: %s\nmsDS-SupportedEncryptionTypes: %s\n' "$fqdn" "${samba_enctypes:-24}"
+		printf 'dn: CN=%s,%s\n' "$name" "$AD_OU"
+		cat
+		printf 'msDS-SupportedEncryptionTypes: %s\n' "${samba_enctypes:-24}"
 		for spn in "$@"; do printf 'servicePrincipalName: %s\n' "$spn"; done
 		printf 'unicodePwd:: %s\n' "$(printf '"%s"' "$password" | iconv -t UTF-16LE | base64 -w0)"
 	} | samba_admin ldapadd
