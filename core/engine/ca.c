@@ -114,7 +114,8 @@ ca_check_chain(GPtrArray *chain, PvReport *report)
 	}
 	if (!root)
 		pv_report_add(report, PV_REPORT_FAILURE, "root", NULL,
-		    "the CA's chain has no self-signed root, so that nothing can be verified by it: name its "
+		    "the CA's chain has no self-signed root, so that nothing can be verified by "
+		    "it: name its "
 		    "root in the site's \"ca\"");
 }
 
@@ -171,10 +172,10 @@ ca_try_prepare(PvSite *site, const PvCaTry *try, EVP_PKEY *key, PvReport *report
 {
 	g_auto(PvCaPreparation) preparation = { 0 };
 	GError *failure = NULL;
-	if (site->ca->prepare != NULL &&
-	    !site->ca->prepare(
-		site->ca_handle, &try->request, &preparation, cancellable, &failure)) {
-		(void)ca_report_error(report, "prepare", site->ca->type, failure, error); /* error set */
+	if (site->ca->prepare != NULL && !site->ca->prepare(site->ca_handle, &try->request,
+					     &preparation, cancellable, &failure)) {
+		(void)ca_report_error(
+		    report, "prepare", site->ca->type, failure, error); /* error set */
 		return NULL;
 	}
 	GBytes *csr = pv_cert_request_new_signed(key, &try->request, &preparation, error);
@@ -189,7 +190,8 @@ ca_try_ask(PvSite *site, const PvCaTry *try, GBytes *csr, PvCaReply *reply,
     GCancellable *cancellable, GError **failure)
 {
 	gint64 end = g_get_monotonic_time() + (gint64)try->wait_sec * G_USEC_PER_SEC;
-	if (!site->ca->submit(site->ca_handle, &try->request, csr, NULL, reply, cancellable, failure))
+	if (!site->ca->submit(
+		site->ca_handle, &try->request, csr, NULL, reply, cancellable, failure))
 		return FALSE;
 	while (reply->outcome == PV_CA_PENDING) {
 		gint64 left_sec = (end - g_get_monotonic_time()) / G_USEC_PER_SEC;
@@ -200,8 +202,8 @@ ca_try_ask(PvSite *site, const PvCaTry *try, GBytes *csr, PvCaReply *reply,
 		pv_ca_reply_clear(reply);
 		if (!ca_sleep(pause, cancellable, failure))
 			return FALSE;
-		if (!site->ca->poll(site->ca_handle, &try->request, csr, cookie, NULL, reply, cancellable,
-			failure))
+		if (!site->ca->poll(site->ca_handle, &try->request, csr, cookie, NULL, reply,
+			cancellable, failure))
 			return FALSE;
 	}
 	return TRUE;
@@ -216,14 +218,17 @@ ca_report_reply(PvSite *site, const PvCaTry *try, const PvCaReply *reply, PvRepo
 		    reply->text != NULL ? ": " : "", reply->text != NULL ? reply->text : "");
 	else if (reply->outcome == PV_CA_PENDING)
 		pv_report_add(report, PV_REPORT_WARNING, "submit", site->ca->type,
-		    "still pending after %u s, as %s: %s: have it approved, or let the template issue at once",
+		    "still pending after %u s, as %s: %s: have it approved, or let the template "
+		    "issue at once",
 		    try->wait_sec, reply->cookie, text);
 	else
-		pv_report_add(report, PV_REPORT_FAILURE, "submit", site->ca->type, "denied: %s", text);
+		pv_report_add(
+		    report, PV_REPORT_FAILURE, "submit", site->ca->type, "denied: %s", text);
 }
 
 static gboolean
-ca_try_judge(PvSite *site, const PvCaTry *try, EVP_PKEY *key, const PvCaReply *reply, PvReport *report)
+ca_try_judge(
+    PvSite *site, const PvCaTry *try, EVP_PKEY *key, const PvCaReply *reply, PvReport *report)
 {
 	g_autoptr(GError) wrong = NULL;
 	gint64 end = 0;
@@ -249,7 +254,7 @@ ca_try_revoke(PvSite *site, const PvCaReply *reply, PvReport *report, GCancellab
 	g_autofree char *serial = pv_ca_dup_serial(reply->certificate, &end);
 	g_autofree char *date = ca_dup_date(end);
 	if (site->ca->revoke != NULL && site->ca->revoke(site->ca_handle, reply->certificate,
-					   CA_REASON_CESSATION, cancellable, &failure)) {
+					    CA_REASON_CESSATION, cancellable, &failure)) {
 		pv_report_add(report, PV_REPORT_OK, "revoke", serial, "taken back");
 		return TRUE;
 	}
@@ -314,8 +319,7 @@ ca_dup_plain_serial(const char *serial)
 }
 
 GBytes *
-pv_ca_find_certificate(
-    PvSite *site, const char *serial, GCancellable *cancellable, GError **error)
+pv_ca_find_certificate(PvSite *site, const char *serial, GCancellable *cancellable, GError **error)
 {
 	if (!ca_is_there(site, error))
 		return NULL;
@@ -327,7 +331,8 @@ pv_ca_find_certificate(
 	}
 	if (site->ca->find == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_UNSUPPORTED,
-		    "find certificate %s: a CA of type %s is not asked for numbers: name a file with the "
+		    "find certificate %s: a CA of type %s is not asked for numbers: name a file "
+		    "with the "
 		    "certificate",
 		    plain, site->ca->type);
 		return NULL;
@@ -342,7 +347,8 @@ pv_ca_parse_reason(const char *word, guint *reason)
 		const char *word;
 		guint reason;
 	} reasons[] = { { "unspecified", 0 }, { "key-compromise", 1 }, { "affiliation-changed", 3 },
-		{ "superseded", 4 }, { "cessation-of-operation", 5 }, { "privilege-withdrawn", 9 } };
+		{ "superseded", 4 }, { "cessation-of-operation", 5 },
+		{ "privilege-withdrawn", 9 } };
 	for (gsize i = 0; i < G_N_ELEMENTS(reasons); i++) {
 		if (!g_str_equal(reasons[i].word, word))
 			continue;

@@ -479,10 +479,13 @@ certificate_take(PvJob *job, const PvCertRequest *request, const PvCaReply *repl
 
 GBytes *
 pv_job_request_certificate(
-    PvJob *job, const PvCertRequest *request, GBytes *csr_der, GError **error)
+    PvJob *job, const PvCertRequest *wanted, GBytes *csr_der, GError **error)
 {
 	if (!certificate_has_ca(job, error))
 		return NULL;
+	PvCertRequest with_version = *wanted;
+	with_version.amt_version = pv_job_get_fact(job, "amt.version");
+	const PvCertRequest *request = &with_version;
 	g_autoptr(EVP_PKEY) key = certificate_dup_csr_key(csr_der, error);
 	g_auto(PvCaReply) reply = { 0 };
 	g_autoptr(GError) failure = NULL;

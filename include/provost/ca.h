@@ -17,6 +17,7 @@ typedef struct {
 	guint days;                   /* validity; 0: the CA's choice */
 	const char *upn;              /* subjectAltName otherName userPrincipalName, ACCOUNT@REALM; NULL: none */
 	gboolean as_device;           /* the device's own account asks, not the site's */
+	const char *amt_version;      /* firmware that is to use it, such as "16.1.27"; NULL: not known. Filled in by the core */
 } PvCertRequest;
 
 typedef enum {

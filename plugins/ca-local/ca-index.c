@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CA_INDEX_LINE_MAX 512 /* bytes; the longest that is written has about 200 */
+#define CA_INDEX_LINE_MAX 2048 /* bytes; a text may take three times its length */
 #define CA_INDEX_SUM_LENGTH 8 /* hex digits at the end of each line */
 
 struct CaIndex {
@@ -19,6 +19,8 @@ struct CaIndex {
 	GPtrArray *records; /* of CaRecord, owned, as they were issued */
 	GHashTable *by_serial; /* char* -> CaRecord, both borrowed from records */
 	GHashTable *by_key; /* likewise; the newest of a key */
+	GPtrArray *asked; /* of CaAsked, owned, the i-th has the number i + 1 */
+	GHashTable *asked_by_key; /* char* -> CaAsked, both borrowed; the newest of a key */
 	guint64 crl_number;
 };
 
@@ -31,8 +33,21 @@ ca_record_free(CaRecord *record)
 }
 
 static void
+ca_asked_free(CaAsked *asked)
+{
+	g_free(asked->id);
+	g_free(asked->key);
+	g_free(asked->uuid);
+	g_free(asked->name);
+	g_free(asked->text);
+	g_free(asked);
+}
+
+static void
 ca_index_clear(CaIndex *index)
 {
+	g_hash_table_remove_all(index->asked_by_key);
+	g_ptr_array_set_size(index->asked, 0);
 	g_hash_table_remove_all(index->by_serial);
 	g_hash_table_remove_all(index->by_key);
 	g_ptr_array_set_size(index->records, 0);
@@ -48,6 +63,8 @@ ca_index_free(CaIndex *index)
 		return;
 	if (index->fd >= 0)
 		close(index->fd);
+	g_hash_table_unref(index->asked_by_key);
+	g_ptr_array_unref(index->asked);
 	g_hash_table_unref(index->by_serial);
 	g_hash_table_unref(index->by_key);
 	g_ptr_array_unref(index->records);
@@ -61,6 +78,8 @@ ca_index_open(const char *path, GError **error)
 	g_autoptr(CaIndex) index = g_new0(CaIndex, 1);
 	index->path = g_strdup(path);
 	index->records = g_ptr_array_new_with_free_func((GDestroyNotify)ca_record_free);
+	index->asked = g_ptr_array_new_with_free_func((GDestroyNotify)ca_asked_free);
+	index->asked_by_key = g_hash_table_new(g_str_hash, g_str_equal);
 	index->by_serial = g_hash_table_new(g_str_hash, g_str_equal);
 	index->by_key = g_hash_table_new(g_str_hash, g_str_equal);
 	index->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -115,10 +134,50 @@ ca_index_take_revoked(CaIndex *index, char **words)
 	return TRUE;
 }
 
+static gboolean
+ca_index_take_asked(CaIndex *index, char **words)
+{
+	gint64 time = 0;
+	guint64 number = 0;
+	g_autofree char *name = g_uri_unescape_string(words[5], NULL);
+	if (name == NULL ||
+	    !g_ascii_string_to_unsigned(words[1], 10, 1, G_MAXUINT, &number, NULL) ||
+	    number != index->asked->len + 1 ||
+	    !g_ascii_string_to_signed(words[3], 10, 1, G_MAXINT64, &time, NULL))
+		return FALSE;
+	CaAsked *asked = g_new0(CaAsked, 1);
+	asked->id = g_strdup(words[1]);
+	asked->key = g_strdup(words[2]);
+	asked->asked = time;
+	asked->uuid = g_strdup(words[4]);
+	asked->name = g_steal_pointer(&name);
+	g_ptr_array_add(index->asked, asked);
+	g_hash_table_replace(index->asked_by_key, asked->key, asked);
+	return TRUE;
+}
+
+static gboolean
+ca_index_take_decided(CaIndex *index, char **words)
+{
+	gint64 time = 0;
+	CaAsked *asked = (CaAsked *)ca_index_find_asked(index, words[1]);
+	g_autofree char *text = g_uri_unescape_string(words[3], NULL);
+	if (asked == NULL || text == NULL ||
+	    !g_ascii_string_to_signed(words[2], 10, 1, G_MAXINT64, &time, NULL))
+		return FALSE;
+	asked->decided = time;
+	asked->approved = g_str_equal(words[0], "approved");
+	g_free(asked->text);
+	asked->text = *text != '\0' ? g_steal_pointer(&text) : NULL;
+	return TRUE;
+}
+
 /* The lines, each followed by a blank, the checksum of what is before that blank, and a newline:
  *   issued SERIAL KEY NOT-BEFORE NOT-AFTER UUID
  *   revoked SERIAL TIME REASON
- *   crl NUMBER */
+ *   crl NUMBER
+ *   asked ID KEY TIME UUID NAME
+ *   approved ID TIME -, denied ID TIME TEXT; name and text are percent-encoded */
 static gboolean
 ca_index_take_line(CaIndex *index, const char *line, gsize length)
 {
@@ -136,6 +195,10 @@ ca_index_take_line(CaIndex *index, const char *line, gsize length)
 		return ca_index_take_issued(index, words);
 	if (count == 4 && g_str_equal(words[0], "revoked"))
 		return ca_index_take_revoked(index, words);
+	if (count == 6 && g_str_equal(words[0], "asked"))
+		return ca_index_take_asked(index, words);
+	if (count == 4 && (g_str_equal(words[0], "approved") || g_str_equal(words[0], "denied")))
+		return ca_index_take_decided(index, words);
 	if (count == 2 && g_str_equal(words[0], "crl"))
 		return g_ascii_string_to_unsigned(
 		    words[1], 10, 1, G_MAXUINT64, &index->crl_number, NULL);
@@ -264,6 +327,58 @@ ca_index_add_crl(CaIndex *index, guint64 number, GError **error)
 {
 	g_autofree char *text = g_strdup_printf("crl %" G_GUINT64_FORMAT, number);
 	return ca_index_append(index, text, error);
+}
+
+gboolean
+ca_index_add_asked(CaIndex *index, const char *key, const char *uuid, const char *name, gint64 time,
+    char **id, GError **error)
+{
+	g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
+	g_autofree char *number = g_strdup_printf("%u", index->asked->len + 1);
+	g_autofree char *text = g_strdup_printf(
+	    "asked %s %s %" G_GINT64_FORMAT " %s %s", number, key, time, uuid, escaped);
+	if (!ca_index_append(index, text, error))
+		return FALSE;
+	*id = g_steal_pointer(&number);
+	return TRUE;
+}
+
+gboolean
+ca_index_add_decided(CaIndex *index, const char *id, gboolean approved, gint64 time,
+    const char *text, GError **error)
+{
+	g_autofree char *escaped = g_uri_escape_string(text != NULL ? text : "", NULL, FALSE);
+	g_autofree char *line = g_strdup_printf(
+	    "%s %s %" G_GINT64_FORMAT " %s", approved ? "approved" : "denied", id, time, escaped);
+	return ca_index_append(index, line, error);
+}
+
+const CaAsked *
+ca_index_find_asked(CaIndex *index, const char *id)
+{
+	guint64 number = 0;
+	return index->asked->len > 0 &&
+		       g_ascii_string_to_unsigned(id, 10, 1, index->asked->len, &number, NULL)
+		   ? g_ptr_array_index(index->asked, number - 1)
+		   : NULL;
+}
+
+const CaAsked *
+ca_index_find_asked_key(CaIndex *index, const char *key)
+{
+	return g_hash_table_lookup(index->asked_by_key, key);
+}
+
+GPtrArray *
+ca_index_get_undecided(CaIndex *index)
+{
+	GPtrArray *undecided = g_ptr_array_new();
+	for (guint i = 0; i < index->asked->len; i++) {
+		CaAsked *asked = g_ptr_array_index(index->asked, i);
+		if (asked->decided == 0)
+			g_ptr_array_add(undecided, asked);
+	}
+	return undecided;
 }
 
 const CaRecord *

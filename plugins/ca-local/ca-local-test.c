@@ -98,8 +98,9 @@ ca_test_tear_down(CaTest *test, gconstpointer data)
 static gpointer
 ca_test_try_open(const PvCa *ca, const char *dir, const char *more, GError **error)
 {
-	g_autofree char *text =
-	    g_strdup_printf("{ \"path\": \"%s\", \"key-type\": \"p-256\"%s }", dir, more);
+	gboolean typed = strstr(more, "key-type") != NULL;
+	g_autofree char *text = g_strdup_printf(
+	    "{ \"path\": \"%s\"%s%s }", dir, typed ? "" : ", \"key-type\": \"p-256\"", more);
 	g_autoptr(GError) local_error = NULL;
 	g_autoptr(PvJson) json = pv_json_parse("site.json", text, -1, &local_error);
 	g_assert_no_error(local_error);
@@ -206,8 +207,9 @@ ca_test_issues_for_client(CaTest *test, gconstpointer data)
 	g_assert_cmpint(X509_check_purpose(leaf, X509_PURPOSE_SSL_CLIENT, 0), ==, 1);
 	g_assert_cmpint(X509_check_purpose(leaf, X509_PURPOSE_SSL_SERVER, 0), ==, 0);
 	g_autoptr(BIO) text = BIO_new(BIO_s_mem());
-	g_assert_cmpint(X509V3_EXT_print(text,
-			    X509_get_ext(leaf, X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1)), 0, 0),
+	g_assert_cmpint(
+	    X509V3_EXT_print(text,
+		X509_get_ext(leaf, X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1)), 0, 0),
 	    ==, 1);
 	char *printed = NULL;
 	gsize length = (gsize)BIO_get_mem_data(text, &printed);
@@ -242,7 +244,8 @@ ca_test_does_not_outlive(CaTest *test, gconstpointer data)
 	g_autoptr(PvReport) report = pv_report_new();
 	g_assert_true(test->ca->check(handle, report, NULL, &error));
 	g_assert_no_error(error);
-	g_assert_cmpint(pv_report_get_level(report), ==, PV_REPORT_OK); /* the engine looks at dates */
+	g_assert_cmpint(
+	    pv_report_get_level(report), ==, PV_REPORT_OK); /* the engine looks at dates */
 	test->ca->close(handle);
 }
 
@@ -438,7 +441,7 @@ ca_test_refuses_folders(CaTest *test, gconstpointer data)
 
 	g_autoptr(GError) error = NULL;
 	g_autoptr(X509) expired = ca_x509_new_root(
-	    test->key, "Old CA", g_get_real_time() / G_USEC_PER_SEC - 40 * 86400, 30, &error);
+	    test->key, "Old CA", NULL, g_get_real_time() / G_USEC_PER_SEC - 40 * 86400, 30, &error);
 	g_assert_no_error(error);
 	g_autofree char *expired_pem = ca_test_dup_pem(NULL, expired);
 	ca_test_write(test, "ca.key", other);
@@ -578,8 +581,9 @@ ca_test_count_lines(const CaTest *test)
 {
 	g_autofree char *index = ca_test_read(test, "index");
 	guint count = 0;
-	for (const char *c = index; *c != '\0'; c++)
-		count += *c == '\n';
+	for (const char *line = strstr(index, "issued "); line != NULL;
+	     line = strstr(line + 1, "\nissued "))
+		count++;
 	return count;
 }
 
@@ -784,6 +788,249 @@ ca_test_openssl(CaTest *test, gconstpointer data)
 	    program, "crl", "-inform", "DER", "-in", crl, "-CAfile", root, "-noout", NULL });
 }
 
+/* What a CA with these settings says to a request with these differences. */
+typedef struct {
+	const char *path;
+	const char *settings; /* more members of the CA's object */
+	const char *key_type; /* of the CA; NULL: p-256 */
+	const char *name; /* NULL: pc1.example.com */
+	const char *alternative; /* NULL: as the name */
+	const char *template_name, *eku, *amt_version; /* NULL: AMTWebServer, server, not known */
+	gboolean rsa; /* the request's key, of 3072 bits */
+	const char *denied; /* NULL: it is issued */
+	int days; /* that are left of it then; 0: not looked at */
+} CaPolicyCase;
+
+#define CLIENT_EKU "1.3.6.1.5.5.7.3.2"
+#define PERMITTED ", \"permitted\": [ \"example.com\" ]"
+#define PROFILES \
+	", \"profiles\": [ { \"template\": \"AMTWebServer\", \"days\": 90 }," \
+	"{ \"template\": \"AMTClient\", \"for\": [ \"client\" ], \"days\": 30 } ]"
+
+static const CaPolicyCase ca_policy_cases[] = {
+	{ "constraints/within", PERMITTED },
+	{ "constraints/outside", PERMITTED, .name = "evil.example.org", .denied = "may certify" },
+	{ "constraints/similar", PERMITTED, .name = "pc1.notexample.com", .denied = "may certify" },
+	{ "constraints/only-common-name", PERMITTED, .name = "evil.example.org",
+	    .alternative = "pc1.example.com", .denied = "may certify" },
+	{ "constraints/only-alternative-name", PERMITTED, .alternative = "evil.example.org",
+	    .denied = "may certify" },
+	{ "constraints/none", "", .name = "evil.example.org" },
+	{ "profiles/server", PROFILES, .days = 90 },
+	{ "profiles/client", PROFILES, .template_name = "AMTClient", .eku = CLIENT_EKU,
+	    .days = 30 },
+	{ "profiles/client-as-server", PROFILES, .template_name = "AMTClient",
+	    .denied = "template AMTClient is not for the usage 1.3.6.1.5.5.7.3.1" },
+	{ "profiles/server-as-client", PROFILES, .eku = CLIENT_EKU, .denied = "not for the usage" },
+	{ "profiles/unknown", PROFILES, .template_name = "Other", .denied = "no template Other" },
+	{ "firmware/curves", "", .amt_version = "12.0.45" },
+	{ "firmware/no-curves", "", .amt_version = "11.8.50", .denied = "by RSA only" },
+	{ "firmware/long-keys", "", "rsa-3072", .amt_version = "6.2.0", .rsa = TRUE },
+	{ "firmware/no-long-ca-key", "", "rsa-3072", .amt_version = "5.2.1", .rsa = TRUE,
+	    .denied = "this ca's key has 3072" },
+	{ "firmware/no-long-key", "", "rsa-2048", .amt_version = "3.2.1", .rsa = TRUE,
+	    .denied = "set \"key-length\"" },
+	{ "firmware/no-curves-in-it", "", "rsa-2048", .amt_version = "9.5.1",
+	    .denied = "keys by RSA" },
+	{ "firmware/odd-version", "", .amt_version = "unknown" },
+	{ NULL },
+};
+
+static void
+ca_test_assert_days(GBytes *der, int wanted)
+{
+	g_autoptr(X509) leaf = ca_x509_from_der(der);
+	int days = 0, seconds = 0;
+	g_assert_cmpint(ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(leaf)), ==, 1);
+	g_assert_cmpint(days, >=, wanted - 1);
+	g_assert_cmpint(days, <=, wanted);
+}
+
+static void
+ca_test_policy(gconstpointer data)
+{
+	const CaPolicyCase *c = data;
+	CaTest test = { 0 };
+	ca_test_set_up(&test, NULL);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *settings = g_strdup_printf(
+	    "%s, \"key-type\": \"%s\"", c->settings, c->key_type != NULL ? c->key_type : "p-256");
+	gpointer handle = ca_test_try_open(test.ca, test.dir, settings, &error);
+	g_assert_no_error(error);
+	g_autoptr(EVP_PKEY) rsa = c->rsa ? EVP_RSA_gen(3072) : NULL;
+	g_autoptr(GBytes) csr = c->rsa ? ca_test_new_csr(rsa, "x") : g_bytes_ref(test.csr);
+	const char *name = c->name != NULL ? c->name : "pc1.example.com";
+	const char *const names[] = { c->alternative != NULL ? c->alternative : name, NULL };
+	const char *const ekus[] = { c->eku != NULL ? c->eku : ca_test_server[0], NULL };
+	const PvCertRequest request = { .uuid = CA_TEST_UUID,
+		.template_name = c->template_name != NULL ? c->template_name : "AMTWebServer",
+		.common_name = name,
+		.dns_names = names,
+		.ekus = ekus,
+		.amt_version = c->amt_version };
+	g_auto(PvCaReply) reply = { 0 };
+	g_assert_true(test.ca->submit(handle, &request, csr, NULL, &reply, NULL, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(reply.outcome, ==, c->denied != NULL ? PV_CA_DENIED : PV_CA_ISSUED);
+	if (c->denied != NULL && strstr(reply.text, c->denied) == NULL)
+		g_error("\"%s\" does not say \"%s\"", reply.text, c->denied);
+	/* what is denied is nowhere */
+	g_assert_cmpuint(ca_test_count_certificates(&test), ==, c->denied != NULL ? 0 : 1);
+	if (c->days > 0)
+		ca_test_assert_days(reply.certificate, c->days);
+	test.ca->close(handle);
+	ca_test_tear_down(&test, NULL);
+}
+
+static PvCaReply
+ca_test_ask(
+    const CaTest *test, gpointer handle, const char *name, const char *cookie, GError **error)
+{
+	const char *const names[] = { name, NULL };
+	const PvCertRequest request = { .uuid = CA_TEST_UUID,
+		.common_name = name,
+		.dns_names = names,
+		.ekus = ca_test_server };
+	PvCaReply reply = { 0 };
+	gboolean ok =
+	    cookie == NULL
+		? test->ca->submit(handle, &request, test->csr, NULL, &reply, NULL, error)
+		: test->ca->poll(handle, &request, test->csr, cookie, NULL, &reply, NULL, error);
+	g_assert_cmpint(ok, ==, error == NULL || *error == NULL);
+	return reply;
+}
+
+static void
+ca_test_manual(CaTest *test, gconstpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	const char *settings = ", \"approve\": \"manual\", \"poll\": 7";
+	gpointer handle = ca_test_try_open(test->ca, test->dir, settings, &error);
+	g_assert_no_error(error);
+	g_auto(PvCaReply) first = ca_test_ask(test, handle, "pc1.example.com", NULL, &error);
+	g_assert_cmpint(first.outcome, ==, PV_CA_PENDING);
+	g_assert_cmpuint(first.not_before_sec, ==, 7);
+	g_auto(PvCaReply) again = ca_test_ask(test, handle, "pc1.example.com", NULL, &error);
+	g_assert_cmpstr(again.cookie, ==, first.cookie);
+	g_auto(PvCaReply) other = ca_test_ask(test, handle, "pc2.example.com", NULL, &error);
+	g_assert_cmpstr(other.cookie, !=, first.cookie);
+	test->ca->close(handle);
+
+	/* all of it is known after a restart */
+	handle = ca_test_try_open(test->ca, test->dir, settings, &error);
+	g_assert_no_error(error);
+	g_autoptr(GPtrArray) waiting = test->ca->list_waiting(handle, NULL, &error);
+	g_assert_cmpuint(waiting->len, ==, 2);
+	const PvCaWaiting *row = g_ptr_array_index(waiting, 0);
+	g_assert_cmpstr(row->name, ==, "pc1.example.com");
+	g_assert_cmpstr(row->uuid, ==, CA_TEST_UUID);
+	g_auto(PvCaReply) still =
+	    ca_test_ask(test, handle, "pc1.example.com", first.cookie, &error);
+	g_assert_cmpint(still.outcome, ==, PV_CA_PENDING);
+	g_assert_cmpstr(still.cookie, ==, first.cookie);
+	g_assert_true(test->ca->decide(handle, first.cookie, TRUE, NULL, NULL, &error));
+	g_assert_true(
+	    test->ca->decide(handle, other.cookie, FALSE, "not ours: 100 %", NULL, &error));
+	g_assert_no_error(error);
+
+	/* an approval is for one key and these names */
+	PvCaReply swapped = ca_test_ask(test, handle, "evil.example.com", first.cookie, &error);
+	g_assert_error(error, PV_ERROR, PV_ERROR_REJECTED);
+	g_assert_null(swapped.certificate);
+	pv_ca_reply_clear(&swapped);
+	g_clear_error(&error);
+	g_auto(PvCaReply) issued =
+	    ca_test_ask(test, handle, "pc1.example.com", first.cookie, &error);
+	g_assert_cmpint(issued.outcome, ==, PV_CA_ISSUED);
+	g_auto(PvCaReply) denied =
+	    ca_test_ask(test, handle, "pc2.example.com", other.cookie, &error);
+	g_assert_cmpint(denied.outcome, ==, PV_CA_DENIED);
+	g_assert_cmpstr(denied.text, ==, "not ours: 100 %");
+
+	/* and for one certificate */
+	g_assert_true(test->ca->revoke(handle, issued.certificate, 4, NULL, &error));
+	g_auto(PvCaReply) next = ca_test_ask(test, handle, "pc1.example.com", NULL, &error);
+	g_assert_cmpint(next.outcome, ==, PV_CA_PENDING);
+	g_assert_cmpstr(next.cookie, !=, first.cookie);
+	g_assert_false(test->ca->decide(handle, "99", TRUE, NULL, NULL, &error));
+	g_assert_error(error, PV_ERROR, PV_ERROR_REJECTED);
+	g_clear_error(&error);
+	g_assert_false(test->ca->decide(handle, first.cookie, FALSE, NULL, NULL, &error));
+	g_assert_error(error, PV_ERROR, PV_ERROR_REJECTED);
+	test->ca->close(handle);
+}
+
+static void
+ca_test_finds(CaTest *test, gconstpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	gpointer handle = ca_test_open(test);
+	g_autoptr(GBytes) der = ca_test_issue(test->ca, handle, "pc1.example.com", test->csr);
+	g_autoptr(X509) leaf = ca_x509_from_der(der);
+	g_autofree char *serial = ca_x509_dup_serial(leaf);
+	g_autoptr(GBytes) found = test->ca->find(handle, serial, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_true(g_bytes_equal(der, found));
+	g_assert_null(test->ca->find(handle, "7F", NULL, &error));
+	g_assert_error(error, PV_ERROR, PV_ERROR_REJECTED);
+	test->ca->close(handle);
+}
+
+/* A list is there from the beginning, and where others look for it. */
+static void
+ca_test_publishes(CaTest *test, gconstpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *file = g_build_filename(test->dir, "published.pem", NULL);
+	g_autofree char *settings =
+	    g_strdup_printf(", \"crl-days\": 2, \"crl-file\": \"%s\", \"crl-url\": "
+			    "\"http://pki.example.com/amt.crl\"",
+		file);
+	gpointer handle = ca_test_try_open(test->ca, test->dir, settings, &error);
+	g_assert_no_error(error);
+	guint64 first = 0, second = 0;
+	g_autoptr(X509_CRL) empty = ca_test_load_crl(test, &first);
+	g_assert_cmpint(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(empty)), <=, 0);
+	g_autofree char *before = ca_test_read(test, "published.pem");
+	g_assert_true(g_str_has_prefix(before, "-----BEGIN X509 CRL-----"));
+	int days = 0, seconds = 0;
+	g_assert_cmpint(ASN1_TIME_diff(&days, &seconds, X509_CRL_get0_lastUpdate(empty),
+			    X509_CRL_get0_nextUpdate(empty)),
+	    ==, 1);
+	g_assert_cmpint(days, ==, 2);
+
+	g_autoptr(GBytes) der = ca_test_issue(test->ca, handle, "pc1.example.com", test->csr);
+	g_autoptr(X509) leaf = ca_x509_from_der(der);
+	g_assert_cmpint(X509_get_ext_by_NID(leaf, NID_crl_distribution_points, -1), >=, 0);
+	g_assert_true(test->ca->revoke(handle, der, 1, NULL, &error));
+	g_autoptr(X509_CRL) full = ca_test_load_crl(test, &second);
+	g_assert_cmpuint(second, >, first);
+	g_autofree char *after = ca_test_read(test, "published.pem");
+	g_assert_cmpstr(before, !=, after);
+	g_assert_cmpint(g_unlink(file), ==, 0);
+	test->ca->close(handle);
+	/* who deletes it gets it again, the same one */
+	test->ca->close(ca_test_try_open(test->ca, test->dir, settings, &error));
+	g_autofree char *again = ca_test_read(test, "published.pem");
+	g_assert_cmpstr(again, ==, after);
+}
+
+static void
+ca_test_refuses_settings(CaTest *test, gconstpointer data)
+{
+	static const char *const settings[] = { ", \"permitted\": [ \"*.example.com\" ]",
+		", \"permitted\": [ \"a.example.com,permitted;DNS:org\" ]",
+		", \"crl-url\": \"http://x.example.com/a,URI:http://y\"",
+		", \"crl-url\": \"file:///crl\"", ", \"key\": \"ca.key\"",
+		", \"common-name\": \"\"" };
+	for (guint i = 0; i < G_N_ELEMENTS(settings); i++) {
+		g_autoptr(GError) error = NULL;
+		g_assert_null(ca_test_try_open(test->ca, test->dir, settings[i], &error));
+		g_assert_error(error, PV_ERROR, PV_ERROR_CONFIG);
+		g_assert_nonnull(strstr(error->message, "$."));
+	}
+}
+
 static void
 ca_test_add(const char *path, void (*func)(CaTest *, gconstpointer))
 {
@@ -812,5 +1059,13 @@ main(int argc, char **argv)
 	ca_test_add("/plugins/ca-local/killed", ca_test_killed);
 	ca_test_add("/plugins/ca-local/sweeps", ca_test_sweeps);
 	ca_test_add("/plugins/ca-local/openssl", ca_test_openssl);
+	ca_test_add("/requirements/S07-2.12/local-ca-reports-pending", ca_test_manual);
+	ca_test_add("/plugins/ca-local/finds", ca_test_finds);
+	ca_test_add("/plugins/ca-local/publishes", ca_test_publishes);
+	ca_test_add("/plugins/ca-local/refuses-settings", ca_test_refuses_settings);
+	for (const CaPolicyCase *c = ca_policy_cases; c->path != NULL; c++) {
+		g_autofree char *path = g_strconcat("/plugins/ca-local/", c->path, NULL);
+		g_test_add_data_func(path, c, ca_test_policy);
+	}
 	return g_test_run();
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ca-folder.h"
 #include "ca-index.h"
 #include "ca-x509.h"
 
@@ -9,6 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <provost/provost.h>
+#include <provost/token.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -19,23 +21,48 @@
  *   ca.key, ca.crt   PEM
  *   index            what was issued and revoked; see ca-index.c
  *   certs/SERIAL.der
- *   crl.der          once something was revoked */
+ *   crl.der          the revocation list */
 
 #define CA_LOCK_WAIT_SEC 60
 #define CA_LOCK_POLL_MSEC 10
-#define CA_FILE_MAX_BYTES 65536
-#define CA_CRL_DAYS 30
-#define CA_FOLDER_MODE 0700
+#define CA_WAITING_MAX 10000 /* requests that nobody has decided on */
+#define CA_TEXT_MAX 256
+
+/* A kind of certificate, by the name that stages have for it. */
+typedef struct {
+	char *name;
+	char **ekus; /* dotted OIDs; what may be asked for */
+	gint64 days; /* at most */
+} CaProfile;
 
 typedef struct {
 	char *path;
 	int lock_fd;
 	GMutex mutex; /* flock() keeps processes apart, this threads */
-	EVP_PKEY *key; /* immutable after open, as is the certificate */
+	EVP_PKEY *
+	    key; /* immutable after open, as is all the rest but for the index; a token's is used under the lock only */
 	X509 *root;
 	gint64 days; /* validity of a leaf */
-	CaIndex *index; /* protected by mutex and lock */
+	GPtrArray *profiles; /* of CaProfile, owned; empty: anything may be asked for */
+	gboolean manual; /* people approve */
+	guint poll_sec;
+	char *crl_file; /* where the list is published; NULL: in the folder only */
+	char *crl_url; /* where the site serves it; NULL: not said in certificates */
+	gint64 crl_days;
+	char **permitted; /* as configured */
+	CaIndex *index; /* protected by mutex and lock, as are the next two */
+	gint64 crl_due; /* when the list that was looked at last has to be renewed */
+	guint64 crl_number; /* of that list */
 } CaLocal;
+
+static void
+ca_local_profile_free(gpointer data)
+{
+	CaProfile *profile = data;
+	g_free(profile->name);
+	g_strfreev(profile->ekus);
+	g_free(profile);
+}
 
 static gint64
 ca_local_now(void)
@@ -62,6 +89,10 @@ ca_local_close(gpointer handle)
 	X509_free(ca->root);
 	EVP_PKEY_free(ca->key);
 	g_mutex_clear(&ca->mutex);
+	g_clear_pointer(&ca->profiles, g_ptr_array_unref);
+	g_strfreev(ca->permitted);
+	g_free(ca->crl_file);
+	g_free(ca->crl_url);
 	g_free(ca->path);
 	g_free(ca);
 }
@@ -126,87 +157,6 @@ ca_local_lock(CaLocal *ca, GCancellable *cancellable, GError **error)
 	return TRUE;
 }
 
-/* Whoever may write to the folder or read the key is the CA: only root and this user may. */
-static gboolean
-ca_local_is_private(const char *path, const struct stat *st, mode_t forbidden, GError **error)
-{
-	if (st->st_uid != 0 && st->st_uid != geteuid()) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "use %s: it belongs to user %u, and neither to root nor to this one (%u)", path,
-		    (guint)st->st_uid, (guint)geteuid());
-		return FALSE;
-	}
-	if ((st->st_mode & forbidden) != 0) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "use %s: its mode %04o gives others too much: chmod %s it", path,
-		    (guint)(st->st_mode & 07777), (forbidden & 0044) != 0 ? "0600" : "go-w");
-		return FALSE;
-	}
-	return TRUE;
-}
-
-static gboolean
-ca_local_make_folder(const char *path, GError **error)
-{
-	struct stat st;
-	if (g_mkdir_with_parents(path, CA_FOLDER_MODE) != 0 || stat(path, &st) != 0 ||
-	    !S_ISDIR(st.st_mode)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "make folder %s: %s", path,
-		    g_strerror(errno));
-		return FALSE;
-	}
-	return ca_local_is_private(path, &st, 0022, error);
-}
-
-/* All or nothing, and on the disk when it returns: "durable" syncs file and folder. */
-static gboolean
-ca_local_write(const char *folder, const char *name, const void *data, gsize length, GError **error)
-{
-	g_autofree char *path = g_build_filename(folder, name, NULL);
-	g_autoptr(GError) local_error = NULL;
-	if (!g_file_set_contents_full(path, data, (gssize)length,
-		G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, &local_error)) {
-		g_set_error(
-		    error, PV_ERROR, PV_ERROR_FAILED, "write %s: %s", path, local_error->message);
-		return FALSE;
-	}
-	return TRUE;
-}
-
-/* NULL without an error: there is no such file. @forbidden: mode bits that make it untrusted */
-static GBytes *
-ca_local_read(const char *folder, const char *name, mode_t forbidden, GError **error)
-{
-	g_autofree char *path = g_build_filename(folder, name, NULL);
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT)
-		return NULL;
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		g_set_error(
-		    error, PV_ERROR, PV_ERROR_CONFIG, "open %s: %s", path, g_strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return NULL;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > CA_FILE_MAX_BYTES) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "open %s: it is no file, or larger than %d bytes", path, CA_FILE_MAX_BYTES);
-		close(fd);
-		return NULL;
-	}
-	if (!ca_local_is_private(path, &st, forbidden, error)) {
-		close(fd);
-		return NULL;
-	}
-	char *data = g_malloc((gsize)st.st_size + 1);
-	gsize done = 0;
-	for (ssize_t n = 1; done < (gsize)st.st_size && n > 0; done += n > 0 ? (gsize)n : 0)
-		n = read(fd, data + done, (gsize)st.st_size - done);
-	close(fd);
-	return g_bytes_new_take(data, done);
-}
-
 /* Without it OpenSSL would ask for a password on the terminal. */
 static int
 ca_local_no_password(char *buffer, int size, int writing, void *data)
@@ -217,7 +167,7 @@ ca_local_no_password(char *buffer, int size, int writing, void *data)
 static EVP_PKEY *
 ca_local_load_key(const char *folder, GError **error)
 {
-	g_autoptr(GBytes) pem = ca_local_read(folder, "ca.key", 0077, error);
+	g_autoptr(GBytes) pem = ca_folder_read(folder, "ca.key", 0077, error);
 	if (pem == NULL)
 		return NULL;
 	gsize length = 0;
@@ -232,10 +182,33 @@ ca_local_load_key(const char *folder, GError **error)
 	return key;
 }
 
+/* The key stays in its token. */
+static EVP_PKEY *
+ca_local_load_token(const PvValues *values, GError **error)
+{
+	const char *uri = pv_values_get_string(values, "key");
+	g_autoptr(PvSecret) pin = NULL;
+	if (pv_values_has(values, "pin") &&
+	    (pin = pv_values_dup_secret(values, "pin", error)) == NULL)
+		return NULL;
+	if (!pv_token_is_uri(uri)) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "%s: a PKCS#11 URI such as pkcs11:token=ca;object=key is wanted; a key in a "
+		    "file is ca.key "
+		    "in the ca's folder",
+		    pv_values_get_where(values, "key"));
+		return NULL;
+	}
+	EVP_PKEY *key = pv_token_load_key(uri, pin, error);
+	if (key == NULL)
+		g_prefix_error(error, "%s: ", pv_values_get_where(values, "key"));
+	return key;
+}
+
 static X509 *
 ca_local_load_root(const char *folder, GError **error)
 {
-	g_autoptr(GBytes) pem = ca_local_read(folder, "ca.crt", 0022, error);
+	g_autoptr(GBytes) pem = ca_folder_read(folder, "ca.crt", 0022, error);
 	if (pem == NULL)
 		return NULL;
 	gsize length = 0;
@@ -263,7 +236,7 @@ ca_local_create_key(const char *folder, const char *key_type, GError **error)
 		return NULL;
 	}
 	long length = BIO_get_mem_data(bio, &data);
-	if (!ca_local_write(folder, "ca.key", data, (gsize)length, error))
+	if (!ca_folder_write(folder, "ca.key", data, (gsize)length, error))
 		return NULL;
 	return g_steal_pointer(&key);
 }
@@ -272,7 +245,8 @@ static X509 *
 ca_local_create_root(const char *folder, EVP_PKEY *key, const PvValues *values, GError **error)
 {
 	g_autoptr(X509) root = ca_x509_new_root(key, pv_values_get_string(values, "common-name"),
-	    ca_local_now(), pv_values_get_int(values, "ca-days"), error);
+	    pv_values_get_list(values, "permitted"), ca_local_now(),
+	    pv_values_get_int(values, "ca-days"), error);
 	if (root == NULL)
 		return NULL;
 	g_autoptr(BIO) bio = BIO_new(BIO_s_mem());
@@ -282,7 +256,7 @@ ca_local_create_root(const char *folder, EVP_PKEY *key, const PvValues *values, 
 		return NULL;
 	}
 	long length = BIO_get_mem_data(bio, &data);
-	if (!ca_local_write(folder, "ca.crt", data, (gsize)length, error))
+	if (!ca_folder_write(folder, "ca.crt", data, (gsize)length, error))
 		return NULL;
 	return g_steal_pointer(&root);
 }
@@ -319,7 +293,8 @@ static gboolean
 ca_local_load(CaLocal *ca, const PvValues *values, GError **error)
 {
 	g_autoptr(GError) local_error = NULL;
-	ca->key = ca_local_load_key(ca->path, &local_error);
+	ca->key = pv_values_has(values, "key") ? ca_local_load_token(values, &local_error)
+					       : ca_local_load_key(ca->path, &local_error);
 	if (local_error == NULL)
 		ca->root = ca_local_load_root(ca->path, &local_error);
 	if (local_error != NULL) {
@@ -369,7 +344,7 @@ ca_local_sweep(CaLocal *ca, GError **error)
 static X509_CRL *
 ca_local_load_crl(CaLocal *ca, GError **error)
 {
-	g_autoptr(GBytes) der = ca_local_read(ca->path, "crl.der", 0022, error);
+	g_autoptr(GBytes) der = ca_folder_read(ca->path, "crl.der", 0022, error);
 	if (der == NULL)
 		return NULL;
 	gsize length = 0;
@@ -386,12 +361,53 @@ ca_local_is_crl_fresh(CaLocal *ca, GPtrArray *revoked, GError **error)
 	if (crl == NULL)
 		return FALSE;
 	g_autoptr(ASN1_INTEGER) number = X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
-	guint64 value = 0;
-	return number != NULL && ASN1_INTEGER_get_uint64(&value, number) == 1 &&
-	       value == ca_index_get_crl_number(ca->index) &&
-	       sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl)) == (int)revoked->len &&
-	       ca_x509_get_time(X509_CRL_get0_nextUpdate(crl)) - ca_local_now() >
-		   CA_CRL_DAYS * 86400 / 2;
+	gint64 end = ca_x509_get_time(X509_CRL_get0_nextUpdate(crl));
+	if (number == NULL || ASN1_INTEGER_get_uint64(&ca->crl_number, number) != 1 ||
+	    ca->crl_number != ca_index_get_crl_number(ca->index) ||
+	    MAX(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl)), 0) != (int)revoked->len)
+		return FALSE;
+	/* also when its validity was configured anew */
+	ca->crl_due = MIN(end - ca->crl_days * 86400 / 2,
+	    ca_x509_get_time(X509_CRL_get0_lastUpdate(crl)) + ca->crl_days * 86400 / 2);
+	return ca_local_now() < ca->crl_due;
+}
+
+/* A reader of its own, such as a RADIUS or web server, finds it there. */
+static gboolean
+ca_local_publish_crl(CaLocal *ca, GError **error)
+{
+	if (ca->crl_file == NULL)
+		return TRUE;
+	g_autoptr(X509_CRL) crl = ca_local_load_crl(ca, error);
+	g_autoptr(BIO) bio = crl == NULL ? NULL : BIO_new(BIO_s_mem());
+	gboolean pem = g_str_has_suffix(ca->crl_file, ".pem");
+	if (bio == NULL ||
+	    (pem ? PEM_write_bio_X509_CRL(bio, crl) : i2d_X509_CRL_bio(bio, crl)) != 1) {
+		if (error != NULL && *error == NULL)
+			ca_x509_set_error(error, "publish the revocation list");
+		return FALSE;
+	}
+	char *data = NULL;
+	gsize length = (gsize)BIO_get_mem_data(bio, &data);
+	g_autofree char *there = NULL;
+	gsize there_length = 0;
+	if (g_file_get_contents(ca->crl_file, &there, &there_length, NULL) &&
+	    there_length == length && memcmp(there, data, length) == 0)
+		return TRUE;
+	return pv_file_replace(ca->crl_file, data, (gssize)length, 0644, error);
+}
+
+static X509_CRL *
+ca_local_new_crl(CaLocal *ca, GPtrArray *revoked, guint64 number, GError **error)
+{
+	g_autoptr(GArray) rows = g_array_new(FALSE, TRUE, sizeof(CaRevocation));
+	for (guint i = 0; i < revoked->len; i++) {
+		const CaRecord *record = g_ptr_array_index(revoked, i);
+		CaRevocation row = { record->serial, record->revoked, record->reason };
+		g_array_append_val(rows, row);
+	}
+	return ca_x509_new_crl(
+	    ca->root, ca->key, rows, number, ca_local_now(), ca->crl_days, error);
 }
 
 /* Writes crl.der anew when it misses a revocation (a crash) or grows old. The number is on the disk before
@@ -401,31 +417,36 @@ ca_local_refresh_crl(CaLocal *ca, GError **error)
 {
 	g_autoptr(GPtrArray) revoked = ca_index_get_revoked(ca->index);
 	g_autoptr(GError) local_error = NULL;
-	if (revoked->len == 0 || ca_local_is_crl_fresh(ca, revoked, &local_error))
-		return TRUE;
+	if (ca_local_is_crl_fresh(ca, revoked, &local_error))
+		return ca_local_publish_crl(ca, error);
 	if (local_error != NULL) {
 		g_propagate_error(error, g_steal_pointer(&local_error));
 		return FALSE;
 	}
-	g_autoptr(GArray) rows = g_array_new(FALSE, TRUE, sizeof(CaRevocation));
-	for (guint i = 0; i < revoked->len; i++) {
-		const CaRecord *record = g_ptr_array_index(revoked, i);
-		CaRevocation row = { record->serial, record->revoked, record->reason };
-		g_array_append_val(rows, row);
-	}
 	guint64 number = ca_index_get_crl_number(ca->index) + 1;
-	g_autoptr(X509_CRL) crl =
-	    ca_x509_new_crl(ca->root, ca->key, rows, number, ca_local_now(), CA_CRL_DAYS, error);
+	g_autoptr(X509_CRL) crl = ca_local_new_crl(ca, revoked, number, error);
 	unsigned char *der = NULL;
 	int length = crl == NULL ? 0 : i2d_X509_CRL(crl, &der);
 	if (length <= 0)
 		return FALSE;
 	g_autoptr(GBytes) bytes = g_bytes_new(der, (gsize)length);
 	OPENSSL_free(der);
-	g_array_set_size(rows, 0); /* they point into records, which the next call may move */
-	return ca_index_add_crl(ca->index, number, error) &&
-	       ca_local_write(ca->path, "crl.der", g_bytes_get_data(bytes, NULL),
-		   g_bytes_get_size(bytes), error);
+	if (!ca_index_add_crl(ca->index, number, error) ||
+	    !ca_folder_write(
+		ca->path, "crl.der", g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), error))
+		return FALSE;
+	ca->crl_number = number;
+	ca->crl_due = ca_local_now() + ca->crl_days * 86400 / 2;
+	return ca_local_publish_crl(ca, error);
+}
+
+/* Before anything else is done with the CA: whoever runs for months renews the list, too. */
+static gboolean
+ca_local_renew_crl(CaLocal *ca, GError **error)
+{
+	return (ca_local_now() < ca->crl_due &&
+		   ca->crl_number == ca_index_get_crl_number(ca->index)) ||
+	       ca_local_refresh_crl(ca, error);
 }
 
 static gboolean
@@ -433,11 +454,79 @@ ca_local_open_index(CaLocal *ca, const PvValues *values, GError **error)
 {
 	g_autofree char *certs = g_build_filename(ca->path, "certs", NULL);
 	g_autofree char *index = g_build_filename(ca->path, "index", NULL);
-	if (!ca_local_make_folder(certs, error))
+	if (!ca_folder_make(certs, error))
 		return FALSE;
 	ca->index = ca_index_open(index, error);
 	return ca->index != NULL && ca_local_load(ca, values, error) && ca_local_sweep(ca, error) &&
 	       ca_local_refresh_crl(ca, error);
+}
+
+/* "server", "client" or an OID */
+static char *
+ca_local_dup_eku(const char *word)
+{
+	return g_strdup(g_str_equal(word, "server")   ? "1.3.6.1.5.5.7.3.1"
+			: g_str_equal(word, "client") ? "1.3.6.1.5.5.7.3.2"
+						      : word);
+}
+
+static void
+ca_local_read_profiles(CaLocal *ca, const PvValues *values)
+{
+	ca->profiles = g_ptr_array_new_with_free_func(ca_local_profile_free);
+	for (guint i = 0; i < pv_values_get_count(values, "profiles"); i++) {
+		const PvValues *entry = pv_values_get_object(values, "profiles", i);
+		const char *const *words = pv_values_get_list(entry, "for");
+		CaProfile *profile = g_new0(CaProfile, 1);
+		profile->name = g_strdup(pv_values_get_string(entry, "template"));
+		profile->days = pv_values_get_int(entry, "days");
+		profile->ekus = g_new0(char *, g_strv_length((char **)words) + 1);
+		for (guint j = 0; words[j] != NULL; j++)
+			profile->ekus[j] = ca_local_dup_eku(words[j]);
+		g_ptr_array_add(ca->profiles, profile);
+	}
+}
+
+static gboolean
+ca_local_is_crl_url(const char *url)
+{
+	g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_NONE, NULL);
+	return uri != NULL && g_str_equal(g_uri_get_scheme(uri), "http") &&
+	       strpbrk(url, " ,;\\\"") == NULL && g_str_is_ascii(url);
+}
+
+static gboolean
+ca_local_read_values(CaLocal *ca, const PvValues *values, GError **error)
+{
+	const char *wrong = NULL, *text = NULL;
+	const char *name = pv_values_get_string(values, "common-name");
+	const char *const *permitted = pv_values_get_list(values, "permitted");
+	ca->path = g_strdup(pv_values_get_string(values, "path"));
+	ca->days = pv_values_get_int(values, "days");
+	ca->crl_days = pv_values_get_int(values, "crl-days");
+	ca->crl_file = g_strdup(pv_values_get_string(values, "crl-file"));
+	ca->crl_url = g_strdup(pv_values_get_string(values, "crl-url"));
+	ca->manual = g_str_equal(pv_values_get_string(values, "approve"), "manual");
+	ca->poll_sec = (guint)pv_values_get_int(values, "poll");
+	ca->permitted = g_strdupv((char **)permitted);
+	ca_local_read_profiles(ca, values);
+	if (*name == '\0' || g_utf8_strlen(name, -1) > 64) {
+		wrong = "common-name";
+		text = "1 to 64 characters are wanted";
+	} else if (ca->crl_url != NULL && !ca_local_is_crl_url(ca->crl_url)) {
+		wrong = "crl-url";
+		text = "a URL such as http://pki.example.com/amt.crl is wanted";
+	}
+	for (guint i = 0; wrong == NULL && permitted[i] != NULL; i++) {
+		if (ca_x509_is_dns_name(permitted[i]))
+			continue;
+		wrong = "permitted";
+		text = "domains such as corp.example.com are wanted";
+	}
+	if (wrong != NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: %s",
+		    pv_values_get_where(values, wrong), text);
+	return wrong == NULL;
 }
 
 static gpointer
@@ -446,15 +535,9 @@ ca_local_open(const PvValues *values, GError **error)
 	g_autoptr(CaLocal) ca = g_new0(CaLocal, 1);
 	ca->lock_fd = -1;
 	g_mutex_init(&ca->mutex);
-	ca->path = g_strdup(pv_values_get_string(values, "path"));
-	ca->days = pv_values_get_int(values, "days");
-	const char *name = pv_values_get_string(values, "common-name");
-	if (*name == '\0' || g_utf8_strlen(name, -1) > 64) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s: 1 to 64 characters are wanted",
-		    pv_values_get_where(values, "common-name"));
+	if (!ca_local_read_values(ca, values, error))
 		return NULL;
-	}
-	if (!ca_local_make_folder(ca->path, error))
+	if (!ca_folder_make(ca->path, error))
 		return NULL;
 
 	g_autofree char *lock = g_build_filename(ca->path, "lock", NULL);
@@ -509,6 +592,13 @@ ca_local_request_key(const PvCertRequest *request, X509_REQ *csr)
 	return g_strdup(g_checksum_get_string(checksum));
 }
 
+/* for a line of the index: anything but a UUID could break it */
+static const char *
+ca_local_peek_uuid(const PvCertRequest *request)
+{
+	return request->uuid != NULL && g_uuid_string_is_valid(request->uuid) ? request->uuid : "-";
+}
+
 /* The certificate that was issued before for the same request, while more than half of its life is left. */
 static GBytes *
 ca_local_find_issued(CaLocal *ca, const char *key)
@@ -519,9 +609,9 @@ ca_local_find_issued(CaLocal *ca, const char *key)
 		return NULL;
 	g_autofree char *folder = g_build_filename(ca->path, "certs", NULL);
 	g_autofree char *name = g_strconcat(record->serial, ".der", NULL);
-	g_autoptr(GBytes) der = ca_local_read(folder, name, 0022, NULL);
+	g_autoptr(GBytes) der = ca_folder_read(folder, name, 0022, NULL);
 	g_autoptr(X509) certificate = der == NULL ? NULL : ca_x509_from_der(der);
-	if (certificate == NULL || X509_verify(certificate, ca->key) != 1) {
+	if (certificate == NULL || X509_verify(certificate, X509_get0_pubkey(ca->root)) != 1) {
 		ERR_clear_error();
 		g_debug("certificate %s is lost or damaged: a new one is issued", record->serial);
 		return NULL;
@@ -531,17 +621,13 @@ ca_local_find_issued(CaLocal *ca, const char *key)
 
 /* File first, line second: what the index lists is there, what it does not list nobody has seen. */
 static GBytes *
-ca_local_issue(CaLocal *ca, const PvCertRequest *request, X509_REQ *csr, char *key, GError **error)
+ca_local_record(CaLocal *ca, const PvCertRequest *request, X509 *leaf, char *key, GError **error)
 {
-	g_autoptr(X509) leaf = ca_x509_new_leaf(ca->root, ca->key, request, csr, ca_local_now(),
-	    request->days != 0 ? (gint64)request->days : ca->days, error);
-	if (leaf == NULL)
-		return NULL;
 	g_autoptr(GBytes) der = ca_x509_to_der(leaf);
 	g_autofree char *serial = ca_x509_dup_serial(leaf);
 	g_autofree char *folder = g_build_filename(ca->path, "certs", NULL);
 	g_autofree char *name = g_strconcat(serial, ".der", NULL);
-	if (!ca_local_write(
+	if (!ca_folder_write(
 		folder, name, g_bytes_get_data(der, NULL), g_bytes_get_size(der), error))
 		return NULL;
 	CaRecord record = {
@@ -550,19 +636,146 @@ ca_local_issue(CaLocal *ca, const PvCertRequest *request, X509_REQ *csr, char *k
 		.not_before = ca_x509_get_time(X509_get0_notBefore(leaf)),
 		.not_after = ca_x509_get_time(X509_get0_notAfter(leaf)),
 	};
-	/* the line's last word: anything but a UUID could break the line */
-	const char *uuid =
-	    request->uuid != NULL && g_uuid_string_is_valid(request->uuid) ? request->uuid : "-";
-	if (!ca_index_add_issued(ca->index, &record, uuid, error))
+	if (!ca_index_add_issued(ca->index, &record, ca_local_peek_uuid(request), error))
 		return NULL;
 	return g_steal_pointer(&der);
 }
 
-static gboolean
-ca_local_submit(gpointer handle, const PvCertRequest *request, GBytes *csr_der,
-    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
+/* NULL: *reason (transfer full) says why not; or there are no profiles, and then *reason is NULL, too. */
+static const CaProfile *
+ca_local_find_profile(CaLocal *ca, const PvCertRequest *request, char **reason)
 {
-	CaLocal *ca = handle;
+	const char *name = request->template_name != NULL ? request->template_name : "default";
+	for (guint i = 0; i < ca->profiles->len; i++) {
+		const CaProfile *profile = g_ptr_array_index(ca->profiles, i);
+		if (!g_str_equal(profile->name, name))
+			continue;
+		for (guint j = 0; request->ekus != NULL && request->ekus[j] != NULL; j++) {
+			if (g_strv_contains((const char *const *)profile->ekus, request->ekus[j]))
+				continue;
+			*reason = g_strdup_printf(
+			    "template %s is not for the usage %s", name, request->ekus[j]);
+			return NULL;
+		}
+		return profile;
+	}
+	if (ca->profiles->len > 0)
+		*reason =
+		    g_strdup_printf("there is no template %s among this ca's \"profiles\"", name);
+	return NULL;
+}
+
+/* What it would be, signed and not yet anybody's. NULL: *reason (transfer full) says why it is denied, or the error is set. */
+static X509 *
+ca_local_new_leaf(
+    CaLocal *ca, const PvCertRequest *request, X509_REQ *csr, char **reason, GError **error)
+{
+	*reason = ca_x509_judge_firmware(ca->key, request, csr);
+	const CaProfile *profile =
+	    *reason == NULL ? ca_local_find_profile(ca, request, reason) : NULL;
+	if (*reason != NULL)
+		return NULL;
+	gint64 most = profile != NULL ? profile->days : ca->days;
+	gint64 days = request->days == 0 ? most
+		      : profile != NULL	 ? MIN(request->days, most)
+					 : request->days;
+	g_autoptr(X509) leaf = ca_x509_new_leaf(
+	    ca->root, ca->key, request, csr, ca_local_now(), days, ca->crl_url, error);
+	if (leaf == NULL)
+		return NULL;
+	*reason = ca_x509_judge_constraints(ca->root, leaf);
+	return *reason == NULL ? g_steal_pointer(&leaf) : NULL;
+}
+
+/* An approval is good for one certificate: once that was issued, the next one is asked for anew, as after a denial. */
+static const CaAsked *
+ca_local_find_asked(CaLocal *ca, const char *key)
+{
+	const CaAsked *asked = ca_index_find_asked_key(ca->index, key);
+	const CaRecord *record = ca_index_find_key(ca->index, key);
+	if (asked == NULL || asked->decided == 0)
+		return asked;
+	gboolean used = record != NULL && record->not_before + CA_BACKDATE_SEC >= asked->decided;
+	return asked->approved && !used ? asked : NULL;
+}
+
+static gboolean
+ca_local_ask(
+    CaLocal *ca, const PvCertRequest *request, const char *key, PvCaReply *reply, GError **error)
+{
+	g_autoptr(GPtrArray) waiting = ca_index_get_undecided(ca->index);
+	if (waiting->len >= CA_WAITING_MAX) {
+		g_set_error(error, PV_ERROR, PV_ERROR_UNREACHABLE,
+		    "ask the ca in %s: %d requests wait for approval, and no more are taken",
+		    ca->path, CA_WAITING_MAX);
+		return FALSE;
+	}
+	reply->outcome = PV_CA_PENDING;
+	return ca_index_add_asked(ca->index, key, ca_local_peek_uuid(request), request->common_name,
+	    ca_local_now(), &reply->cookie, error);
+}
+
+/* What people say to it. TRUE: nothing is in the way of issuing, or reply->outcome is what it came to; FALSE: the error. */
+static gboolean
+ca_local_seek_approval(CaLocal *ca, const PvCertRequest *request, const char *key,
+    const char *cookie, PvCaReply *reply, GError **error)
+{
+	const CaAsked *asked =
+	    cookie != NULL ? ca_index_find_asked(ca->index, cookie) : ca_local_find_asked(ca, key);
+	if (cookie != NULL && (asked == NULL || !g_str_equal(asked->key, key))) {
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "ask the ca in %s for request %s: it has no such request of this key and these "
+		    "names",
+		    ca->path, cookie);
+		return FALSE;
+	}
+	reply->not_before_sec = ca->poll_sec;
+	if (asked == NULL) {
+		if (!ca_local_ask(ca, request, key, reply, error))
+			return FALSE;
+	} else if (asked->decided == 0) {
+		reply->outcome = PV_CA_PENDING;
+		reply->cookie = g_strdup(asked->id);
+	} else if (!asked->approved) {
+		reply->outcome = PV_CA_DENIED;
+		reply->text = g_strdup(asked->text != NULL ? asked->text : "somebody denied it");
+	}
+	if (reply->outcome == PV_CA_PENDING)
+		reply->text = g_strdup_printf(
+		    "request %s waits for \"provost ca approve %s\"", reply->cookie, reply->cookie);
+	return TRUE;
+}
+
+static gboolean
+ca_local_answer(CaLocal *ca, const PvCertRequest *request, X509_REQ *csr, char *key,
+    const char *cookie, PvCaReply *reply, GError **error)
+{
+	reply->outcome = PV_CA_ISSUED;
+	reply->certificate = ca_local_find_issued(ca, key);
+	if (reply->certificate != NULL)
+		return TRUE;
+	g_autoptr(GError) local_error = NULL;
+	g_autoptr(X509) leaf = ca_local_new_leaf(ca, request, csr, &reply->text, &local_error);
+	if (local_error != NULL) {
+		g_propagate_error(error, g_steal_pointer(&local_error));
+		return FALSE;
+	}
+	if (leaf == NULL) {
+		reply->outcome = PV_CA_DENIED;
+		return TRUE;
+	}
+	if (ca->manual && !ca_local_seek_approval(ca, request, key, cookie, reply, error))
+		return FALSE;
+	if (reply->outcome != PV_CA_ISSUED)
+		return TRUE;
+	reply->certificate = ca_local_record(ca, request, leaf, key, error);
+	return reply->certificate != NULL;
+}
+
+static gboolean
+ca_local_request(CaLocal *ca, const PvCertRequest *request, GBytes *csr_der, const char *cookie,
+    PvCaReply *reply, GCancellable *cancellable, GError **error)
+{
 	*reply = (PvCaReply) { 0 };
 	g_autoptr(X509_REQ) csr = ca_x509_check_request(request, csr_der, &reply->text);
 	if (csr == NULL) {
@@ -576,12 +789,17 @@ ca_local_submit(gpointer handle, const PvCertRequest *request, GBytes *csr_der,
 	}
 	if (!ca_local_lock(ca, cancellable, error))
 		return FALSE;
-	reply->outcome = PV_CA_ISSUED;
-	reply->certificate = ca_local_find_issued(ca, key);
-	if (reply->certificate == NULL)
-		reply->certificate = ca_local_issue(ca, request, csr, key, error);
+	gboolean ok = ca_local_renew_crl(ca, error) &&
+		      ca_local_answer(ca, request, csr, key, cookie, reply, error);
 	ca_local_unlock(ca);
-	return reply->certificate != NULL;
+	return ok;
+}
+
+static gboolean
+ca_local_submit(gpointer handle, const PvCertRequest *request, GBytes *csr_der,
+    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
+{
+	return ca_local_request(handle, request, csr_der, NULL, reply, cancellable, error);
 }
 
 static gboolean
@@ -593,13 +811,10 @@ ca_local_prepare(gpointer handle, const PvCertRequest *request, PvCaPreparation 
 }
 
 static gboolean
-ca_local_poll(gpointer handle, const PvCertRequest *request, GBytes *csr_der,
-    const char *cookie, const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
+ca_local_poll(gpointer handle, const PvCertRequest *request, GBytes *csr_der, const char *cookie,
+    const PvCaIdentity *identity, PvCaReply *reply, GCancellable *cancellable, GError **error)
 {
-	*reply = (PvCaReply) { 0 };
-	g_set_error(error, PV_ERROR, PV_ERROR_PROTOCOL,
-	    "ask the local ca again: it answers at once and keeps no request waiting");
-	return FALSE;
+	return ca_local_request(handle, request, csr_der, cookie, reply, cancellable, error);
 }
 
 static GPtrArray *
@@ -643,7 +858,7 @@ ca_local_revoke(
 		return FALSE;
 	}
 	g_autoptr(X509) certificate = ca_x509_from_der(der);
-	if (certificate == NULL || X509_verify(certificate, ca->key) != 1) {
+	if (certificate == NULL || X509_verify(certificate, X509_get0_pubkey(ca->root)) != 1) {
 		ERR_clear_error();
 		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
 		    "revoke certificate: it is not signed by this ca");
@@ -667,7 +882,7 @@ ca_local_find(gpointer handle, const char *serial, GCancellable *cancellable, GE
 	const CaRecord *record = ca_index_find_serial(ca->index, serial);
 	g_autofree char *folder = g_build_filename(ca->path, "certs", NULL);
 	g_autofree char *name = g_strconcat(record == NULL ? "" : record->serial, ".der", NULL);
-	GBytes *der = record == NULL ? NULL : ca_local_read(folder, name, 0022, &local_error);
+	GBytes *der = record == NULL ? NULL : ca_folder_read(folder, name, 0022, &local_error);
 	ca_local_unlock(ca);
 	if (local_error != NULL)
 		g_propagate_error(error, g_steal_pointer(&local_error));
@@ -679,6 +894,31 @@ ca_local_find(gpointer handle, const char *serial, GCancellable *cancellable, GE
 	return der;
 }
 
+static void
+ca_local_report(CaLocal *ca, PvReport *report)
+{
+	g_autoptr(GPtrArray) revoked = ca_index_get_revoked(ca->index);
+	g_autoptr(GPtrArray) waiting = ca_index_get_undecided(ca->index);
+	g_autofree char *date = ca_local_dup_date(ca->crl_due);
+	NAME_CONSTRAINTS *constraints =
+	    X509_get_ext_d2i(ca->root, NID_name_constraints, NULL, NULL);
+	pv_report_add(report, PV_REPORT_OK, "folder", ca->path,
+	    "can be written; %u certificates issued", ca_index_get_length(ca->index));
+	pv_report_add(report, PV_REPORT_OK, "revocation list",
+	    ca->crl_file != NULL ? ca->crl_file : ca->path,
+	    "number %" G_GUINT64_FORMAT " with %u certificates, renewed from %s on", ca->crl_number,
+	    revoked->len, date);
+	if (ca->permitted[0] != NULL && constraints == NULL)
+		pv_report_add(report, PV_REPORT_FAILURE, "permitted names", ca->path,
+		    "the ca's certificate has no name constraints: \"permitted\" counts when a ca "
+		    "is made; begin "
+		    "another one");
+	if (waiting->len > 0)
+		pv_report_add(report, PV_REPORT_WARNING, "approval", ca->path,
+		    "%u requests wait: see \"provost ca pending\"", waiting->len);
+	NAME_CONSTRAINTS_free(constraints);
+}
+
 static gboolean
 ca_local_check(gpointer handle, PvReport *report, GCancellable *cancellable, GError **error)
 {
@@ -686,17 +926,86 @@ ca_local_check(gpointer handle, PvReport *report, GCancellable *cancellable, GEr
 	if (!ca_local_lock(ca, cancellable, error))
 		return FALSE;
 	gboolean ok = ca_local_refresh_crl(ca, error);
-	ca_local_unlock(ca);
-	if (!ok)
-		return FALSE;
-	if (access(ca->path, W_OK) != 0) {
+	if (ok && access(ca->path, W_OK) != 0) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "write to %s: %s", ca->path,
 		    g_strerror(errno));
+		ok = FALSE;
+	}
+	if (ok)
+		ca_local_report(ca, report);
+	ca_local_unlock(ca);
+	return ok;
+}
+
+/* Approval by people */
+
+static GPtrArray *
+ca_local_list_waiting(gpointer handle, GCancellable *cancellable, GError **error)
+{
+	CaLocal *ca = handle;
+	if (!ca_local_lock(ca, cancellable, error))
+		return NULL;
+	g_autoptr(GPtrArray) undecided = ca_index_get_undecided(ca->index);
+	GPtrArray *waiting = g_ptr_array_new_with_free_func((GDestroyNotify)pv_ca_waiting_free);
+	for (guint i = 0; i < undecided->len; i++) {
+		const CaAsked *asked = g_ptr_array_index(undecided, i);
+		PvCaWaiting *row = g_new0(PvCaWaiting, 1);
+		row->id = g_strdup(asked->id);
+		row->name = g_strdup(asked->name);
+		row->uuid = g_str_equal(asked->uuid, "-") ? NULL : g_strdup(asked->uuid);
+		row->since = asked->asked;
+		g_ptr_array_add(waiting, row);
+	}
+	ca_local_unlock(ca);
+	return waiting;
+}
+
+static gboolean
+ca_local_decide_on(CaLocal *ca, const char *id, gboolean approve, const char *text, GError **error)
+{
+	const CaAsked *asked = ca_index_find_asked(ca->index, id);
+	if (asked == NULL) {
+		g_set_error(
+		    error, PV_ERROR, PV_ERROR_REJECTED, "decide on request %s: there is none", id);
 		return FALSE;
 	}
-	pv_report_add(report, PV_REPORT_OK, "folder", ca->path, "can be written");
-	return TRUE;
+	if (asked->decided != 0 && asked->approved == approve)
+		return TRUE;
+	if (asked->decided != 0) {
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "decide on request %s: it was %s before", id,
+		    asked->approved ? "approved" : "denied");
+		return FALSE;
+	}
+	return ca_index_add_decided(ca->index, id, approve, ca_local_now(), text, error);
 }
+
+static gboolean
+ca_local_decide(gpointer handle, const char *id, gboolean approve, const char *text,
+    GCancellable *cancellable, GError **error)
+{
+	CaLocal *ca = handle;
+	if (text != NULL && (strlen(text) > CA_TEXT_MAX || !g_utf8_validate(text, -1, NULL))) {
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "decide on request %s: a text is UTF-8 of at most %d bytes", id, CA_TEXT_MAX);
+		return FALSE;
+	}
+	if (!ca_local_lock(ca, cancellable, error))
+		return FALSE;
+	gboolean ok = ca_local_decide_on(ca, id, approve, text, error);
+	ca_local_unlock(ca);
+	return ok;
+}
+
+static const PvParam ca_local_profile_params[] = {
+	{ "template", PV_PARAM_STRING, NULL,
+	    "as stages name it; \"default\" is for those that name none" },
+	{ "for", PV_PARAM_LIST, "[\"server\"]",
+	    "usages that may be asked for: server, client, or OIDs" },
+	{ "days", PV_PARAM_INT, "825", "validity, at most", .unit = "d", .minimum = 1,
+	    .maximum = 3650 },
+	{ NULL },
+};
 
 static const PvParam ca_local_params[] = {
 	{ "path", PV_PARAM_PATH, NULL, "folder of the CA; made at first use" },
@@ -708,6 +1017,25 @@ static const PvParam ca_local_params[] = {
 	    .minimum = 1, .maximum = 3650 },
 	{ "ca-days", PV_PARAM_INT, "3650", "validity of the CA; counts when it is made",
 	    .unit = "d", .minimum = 1, .maximum = 10950 },
+	{ "key", PV_PARAM_STRING, "null",
+	    "PKCS#11 URI of the CA's key in a token; else it is in the folder" },
+	{ "pin", PV_PARAM_SECRET, "null", "of the token" },
+	{ "permitted", PV_PARAM_LIST, "[]",
+	    "domains whose names it may certify; empty: any; counts when it is made" },
+	{ "profiles", PV_PARAM_OBJECTS, "[]",
+	    "kinds of certificates; empty: anything may be asked for",
+	    .fields = ca_local_profile_params },
+	{ "approve", PV_PARAM_CHOICE, "\"auto\"",
+	    "manual: each request waits for \"provost ca approve\"", .choices = "auto|manual" },
+	{ "poll", PV_PARAM_INT, "60",
+	    "how often a device's job asks whether its request was approved", .unit = "s",
+	    .minimum = 1, .maximum = 86400 },
+	{ "crl-days", PV_PARAM_INT, "30", "validity of the revocation list; renewed at half of it",
+	    .unit = "d", .minimum = 1, .maximum = 365 },
+	{ "crl-file", PV_PARAM_PATH, "null",
+	    "where the list is published, too; PEM when the name ends in .pem, else DER" },
+	{ "crl-url", PV_PARAM_STRING, "null",
+	    "where the site serves it; stands in each certificate" },
 	{ NULL },
 };
 
@@ -725,6 +1053,8 @@ static const PvCa ca_local_cas[] = {
 	    .revoke = ca_local_revoke,
 	    .check = ca_local_check,
 	    .find = ca_local_find,
+	    .list_waiting = ca_local_list_waiting,
+	    .decide = ca_local_decide,
 	},
 	{ NULL },
 };

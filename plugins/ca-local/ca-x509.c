@@ -14,6 +14,10 @@
 #define CA_UPN_MAX 256
 #define CA_SERIAL_BYTES 20 /* RFC 5280 4.1.2.2: the most there may be */
 #define CA_RSA_BITS_MIN 2048
+#define CA_SERVER_AUTH "1.3.6.1.5.5.7.3.1" /* RFC 5280 4.2.1.12 */
+/* major versions of AMT that take more: curves with TLS 1.2, longer RSA keys */
+#define CA_AMT_CURVES 12
+#define CA_AMT_LONG_KEYS 6
 #define CA_RSA_BITS_MAX 8192 /* above it a signature check is a way to keep us busy */
 
 void
@@ -140,8 +144,19 @@ ca_x509_set_subject(X509 *certificate, const char *common_name)
 	       X509_set_subject_name(certificate, name) == 1;
 }
 
+static gboolean
+ca_x509_add_constraints(X509 *root, const char *const *permitted)
+{
+	g_autoptr(GString) text = g_string_new("critical");
+	for (guint i = 0; permitted != NULL && permitted[i] != NULL; i++)
+		g_string_append_printf(text, ",permitted;DNS:%s", permitted[i]);
+	return permitted == NULL || permitted[0] == NULL ||
+	       ca_x509_add_extension(root, root, NID_name_constraints, text->str);
+}
+
 X509 *
-ca_x509_new_root(EVP_PKEY *key, const char *common_name, gint64 now, gint64 days, GError **error)
+ca_x509_new_root(EVP_PKEY *key, const char *common_name, const char *const *permitted, gint64 now,
+    gint64 days, GError **error)
 {
 	g_autoptr(X509) root = X509_new();
 	if (root == NULL || X509_set_version(root, X509_VERSION_3) != 1 ||
@@ -154,6 +169,7 @@ ca_x509_new_root(EVP_PKEY *key, const char *common_name, gint64 now, gint64 days
 		root, root, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
 	    !ca_x509_add_extension(root, root, NID_key_usage, "critical,keyCertSign,cRLSign") ||
 	    !ca_x509_add_extension(root, root, NID_subject_key_identifier, "hash") ||
+	    !ca_x509_add_constraints(root, permitted) ||
 	    X509_sign(root, key, ca_x509_get_digest(key)) <= 0) {
 		ca_x509_set_error(error, "make the ca's certificate");
 		return NULL;
@@ -162,7 +178,7 @@ ca_x509_new_root(EVP_PKEY *key, const char *common_name, gint64 now, gint64 days
 }
 
 /* Letters, digits, hyphens; no wildcard, for a certificate of a device names that device. */
-static gboolean
+gboolean
 ca_x509_is_dns_name(const char *name)
 {
 	gsize length = strlen(name);
@@ -360,15 +376,85 @@ ca_x509_add_usages(X509 *leaf, const char *const *ekus)
 	return ok;
 }
 
+char *
+ca_x509_judge_firmware(EVP_PKEY *root_key, const PvCertRequest *request, X509_REQ *csr)
+{
+	EVP_PKEY *key = X509_REQ_get0_pubkey(csr);
+	guint64 major = 0;
+	g_autofree char *digits =
+	    request->amt_version == NULL
+		? NULL
+		: g_strndup(request->amt_version, strspn(request->amt_version, "0123456789"));
+	if (digits == NULL || !g_ascii_string_to_unsigned(digits, 10, 1, 99, &major, NULL))
+		return NULL;
+	if (major < CA_AMT_CURVES && EVP_PKEY_is_a(root_key, "EC"))
+		return g_strdup_printf(
+		    "AMT %s verifies signatures by RSA only, and this ca's key is on an "
+		    "elliptic curve: such computers need a ca with an RSA key",
+		    request->amt_version);
+	if (major < CA_AMT_CURVES && !EVP_PKEY_is_a(key, "RSA"))
+		return g_strdup_printf("AMT %s has keys by RSA only", request->amt_version);
+	if (major < CA_AMT_LONG_KEYS && EVP_PKEY_is_a(root_key, "RSA") &&
+	    EVP_PKEY_get_bits(root_key) > 2048)
+		return g_strdup_printf(
+		    "AMT %s verifies RSA with 2048 bits at most, and this ca's key has %d: such "
+		    "computers need a ca with a shorter one",
+		    request->amt_version, EVP_PKEY_get_bits(root_key));
+	if (major < CA_AMT_LONG_KEYS && EVP_PKEY_get_bits(key) > 2048)
+		return g_strdup_printf(
+		    "AMT %s takes RSA keys of 2048 bits at most: set \"key-length\" to that",
+		    request->amt_version);
+	return NULL;
+}
+
+/* OpenSSL finds the names of a certificate that was just built only after it has looked at its extensions:
+ * X509_check_purpose() makes it do so. Without that, every name would be permitted. */
+char *
+ca_x509_judge_constraints(X509 *root, X509 *leaf)
+{
+	NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(root, NID_name_constraints, NULL, NULL);
+	if (constraints == NULL)
+		return NULL;
+	(void)X509_check_purpose(leaf, -1, 0);
+	int result = NAME_CONSTRAINTS_check(leaf, constraints);
+	if (result == X509_V_OK)
+		result = NAME_CONSTRAINTS_check_CN(leaf, constraints);
+	NAME_CONSTRAINTS_free(constraints);
+	ERR_clear_error();
+	return result == X509_V_OK
+		   ? NULL
+		   : g_strdup_printf("its names are not among those that this ca may certify: %s",
+			 X509_verify_cert_error_string(result));
+}
+
+static gboolean
+ca_x509_is_for_server(const char *const *ekus)
+{
+	gboolean any = ekus == NULL || ekus[0] == NULL;
+	for (guint i = 0; !any && ekus[i] != NULL; i++)
+		any = g_str_equal(ekus[i], CA_SERVER_AUTH);
+	return any;
+}
+
+static gboolean
+ca_x509_add_crl_url(X509 *leaf, X509 *root, const char *crl_url)
+{
+	g_autofree char *value = g_strconcat("URI:", crl_url, NULL);
+	return crl_url == NULL ||
+	       ca_x509_add_extension(leaf, root, NID_crl_distribution_points, value);
+}
+
 X509 *
 ca_x509_new_leaf(X509 *root, EVP_PKEY *root_key, const PvCertRequest *request, X509_REQ *csr,
-    gint64 now, gint64 days, GError **error)
+    gint64 now, gint64 days, const char *crl_url, GError **error)
 {
 	EVP_PKEY *key = X509_REQ_get0_pubkey(csr);
 	/* no leaf outlives its issuer: a verifier would refuse it from then on anyway */
 	gint64 not_after = MIN(now + days * 86400, ca_x509_get_time(X509_get0_notAfter(root)));
-	const char *usage = EVP_PKEY_is_a(key, "RSA") ? "critical,digitalSignature,keyEncipherment"
-						      : "critical,digitalSignature";
+	/* firmware before TLS 1.2 has key exchange by RSA, for which a server's key enciphers; a client's never does */
+	const char *usage = EVP_PKEY_is_a(key, "RSA") && ca_x509_is_for_server(request->ekus)
+				? "critical,digitalSignature,keyEncipherment"
+				: "critical,digitalSignature";
 	g_autoptr(X509) leaf = X509_new();
 	if (leaf == NULL || X509_set_version(leaf, X509_VERSION_3) != 1 ||
 	    !ca_x509_set_serial(leaf) ||
@@ -381,7 +467,7 @@ ca_x509_new_leaf(X509 *root, EVP_PKEY *root_key, const PvCertRequest *request, X
 	    !ca_x509_add_usages(leaf, request->ekus) ||
 	    !ca_x509_add_extension(leaf, root, NID_subject_key_identifier, "hash") ||
 	    !ca_x509_add_extension(leaf, root, NID_authority_key_identifier, "keyid:always") ||
-	    !ca_x509_add_names(leaf, request) ||
+	    !ca_x509_add_names(leaf, request) || !ca_x509_add_crl_url(leaf, root, crl_url) ||
 	    X509_sign(leaf, root_key, ca_x509_get_digest(root_key)) <= 0) {
 		ca_x509_set_error(error, "make the certificate");
 		return NULL;

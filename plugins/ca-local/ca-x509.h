@@ -28,15 +28,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)
 void ca_x509_set_error(GError **error, const char *doing);
 
 EVP_PKEY *ca_x509_new_key(const char *key_type, GError **error);
-X509 *ca_x509_new_root(
-    EVP_PKEY *key, const char *common_name, gint64 now, gint64 days, GError **error);
+/* @permitted: DNS domains that it may certify names of, in a critical extension; ends with NULL; empty: any */
+X509 *ca_x509_new_root(EVP_PKEY *key, const char *common_name, const char *const *permitted, gint64 now,
+    gint64 days, GError **error);
+/* letters, digits, hyphens and dots; no wildcard */
+gboolean ca_x509_is_dns_name(const char *name);
 
 /* Parses and judges a request. NULL: *reason (transfer full) says why it is denied. */
 X509_REQ *ca_x509_check_request(const PvCertRequest *request, GBytes *csr_der, char **reason);
 
-/* Names, usages and days come from @request and the key alone from @csr. */
+/* Whether firmware of request->amt_version takes such keys, of the CA and of the certificate. (transfer full): why not */
+char *ca_x509_judge_firmware(EVP_PKEY *root_key, const PvCertRequest *request, X509_REQ *csr);
+
+/* Names and usages come from @request and the key alone from @csr. @crl_url: (nullable): where the revocation list is
+ * served; without commas and blanks. */
 X509 *ca_x509_new_leaf(X509 *root, EVP_PKEY *root_key, const PvCertRequest *request, X509_REQ *csr,
-    gint64 now, gint64 days, GError **error);
+    gint64 now, gint64 days, const char *crl_url, GError **error);
+
+/* Whether the certificate's names are among those that the CA's own certificate lets it certify. (transfer full): why not */
+char *ca_x509_judge_constraints(X509 *root, X509 *leaf);
 
 typedef struct {
 	const char *serial; /* hex */
