@@ -59,7 +59,8 @@ ca_check_run(PvCli *cli)
 const PvCommand pv_command_ca_check = {
 	.name = "ca check",
 	.summary = N_("Looks whether the CA can be worked with"),
-	.text = N_("Asks for no certificate. Dates of the CA's own certificates, then what the CA's plugin finds out:\n"
+	.text = N_("Asks for no certificate. Dates of the CA's own certificates, then what the "
+		   "CA's plugin finds out:\n"
 		   "login, templates, rights. Exit code 1 when something will not work."),
 	.run = ca_check_run,
 };
@@ -97,8 +98,7 @@ static char *
 ca_dup_try_name(PvCli *cli)
 {
 	const char *name = pv_cli_get(cli, "name");
-	const char *suffix =
-	    cli->site->dns_suffix != NULL ? cli->site->dns_suffix : "example.com";
+	const char *suffix = cli->site->dns_suffix != NULL ? cli->site->dns_suffix : "example.com";
 	return name != NULL ? g_strdup(name) : g_strdup_printf("provost-test.%s", suffix);
 }
 
@@ -112,8 +112,8 @@ ca_try_with(PvCli *cli, const PvCaTry *try)
 		return pv_cli_fail(cli, error);
 	if (reply.certificate != NULL) {
 		g_autofree char *serial = pv_ca_dup_serial(reply.certificate, NULL);
-		if (!pv_db_audit(cli->site->db, "ca-try", serial, &error, "%s %s", try->request.common_name,
-			try->keep ? "kept" : "revoked"))
+		if (!pv_db_audit(cli->site->db, "ca-try", serial, &error, "%s %s",
+			try->request.common_name, try->keep ? "kept" : "revoked"))
 			return pv_cli_fail(cli, error);
 	}
 	if (cli->json)
@@ -135,7 +135,8 @@ ca_try_run(PvCli *cli)
 	if (eku != NULL && !g_str_equal(eku, "server") && !g_str_equal(eku, "client"))
 		return pv_cli_usage(cli, _("--eku: server or client"));
 	if (name != NULL && (!pv_edit_check_fqdn(name) || strlen(name) > 64))
-		return pv_cli_usage(cli, _("--name: a full DNS name of at most 64 characters is needed"));
+		return pv_cli_usage(
+		    cli, _("--name: a full DNS name of at most 64 characters is needed"));
 	if (!pv_cli_get_uint(cli, "wait", 0, CA_WAIT_MAX_SEC, 0, &wait_sec))
 		return PV_EXIT_USAGE;
 	if (!ca_open_site(cli, &code))
@@ -157,7 +158,8 @@ ca_try_run(PvCli *cli)
 }
 
 static const PvOption ca_try_options[] = {
-	{ "template", 0, "TEMPLATE", N_("the CA's name for the kind of certificate; else its default") },
+	{ "template", 0, "TEMPLATE",
+	    N_("the CA's name for the kind of certificate; else its default") },
 	{ "name", 0, "FQDN", N_("for this name; else provost-test below the site's DNS suffix") },
 	{ "eku", 0, "server|client", N_("what it is to be good for; else server") },
 	{ "wait", 0, "SEC", N_("so long for a CA that does not decide at once") },
@@ -168,8 +170,10 @@ static const PvOption ca_try_options[] = {
 const PvCommand pv_command_ca_try = {
 	.name = "ca try",
 	.summary = N_("Has the CA issue a certificate for nobody, to see whether it would"),
-	.text = N_("Makes a key in memory, asks as for a device, judges the answer as one for a device, and revokes it\n"
-		   "again where the CA can. Exit codes: 0 issued and good, 1 denied or wrong, 75 still pending."),
+	.text = N_("Makes a key in memory, asks as for a device, judges the answer as one for a "
+		   "device, and revokes it\n"
+		   "again where the CA can. Exit codes: 0 issued and good, 1 denied or wrong, 75 "
+		   "still pending."),
 	.options = ca_try_options,
 	.run = ca_try_run,
 };
@@ -228,7 +232,8 @@ ca_add_of_device(PvCli *cli, const char *word, GPtrArray *certificates, int *cod
 	}
 	if (certificates->len > 0)
 		return TRUE;
-	pv_cli_warn(cli, _("no certificate of this site's CA is known to have been issued for %s"), row->name);
+	pv_cli_warn(cli, _("no certificate of this site's CA is known to have been issued for %s"),
+	    row->name);
 	*code = PV_EXIT_FAILURE;
 	return FALSE;
 }
@@ -239,9 +244,9 @@ ca_find_certificates(PvCli *cli, GPtrArray *certificates, int *code)
 	g_autoptr(GError) error = NULL;
 	if (pv_cli_has(cli, "device"))
 		return ca_add_of_device(cli, pv_cli_get(cli, "device"), certificates, code);
-	GBytes *der = pv_cli_has(cli, "serial")
-			  ? pv_ca_find_certificate(cli->site, pv_cli_get(cli, "serial"), NULL, &error)
-			  : ca_read_file(cli->words[0], &error);
+	GBytes *der = pv_cli_has(cli, "serial") ? pv_ca_find_certificate(cli->site,
+						      pv_cli_get(cli, "serial"), NULL, &error)
+						: ca_read_file(cli->words[0], &error);
 	if (der != NULL)
 		g_ptr_array_add(certificates, der);
 	else
@@ -251,13 +256,15 @@ ca_find_certificates(PvCli *cli, GPtrArray *certificates, int *code)
 
 /* One after the other; stops at the first that the CA does not take back. */
 static gboolean
-ca_revoke_all(PvCli *cli, GPtrArray *certificates, const char *word, PvReport *report, GError **error)
+ca_revoke_all(
+    PvCli *cli, GPtrArray *certificates, const char *word, PvReport *report, GError **error)
 {
 	guint reason = 0;
 	(void)pv_ca_parse_reason(word, &reason); /* asked before */
 	for (guint i = 0; i < certificates->len; i++) {
 		g_autofree char *serial = pv_ca_dup_serial(certificates->pdata[i], NULL);
-		if (!cli->site->ca->revoke(cli->site->ca_handle, certificates->pdata[i], reason, NULL, error))
+		if (!cli->site->ca->revoke(
+			cli->site->ca_handle, certificates->pdata[i], reason, NULL, error))
 			return FALSE;
 		pv_report_add(report, PV_REPORT_OK, "revoke", serial, "revoked: %s", word);
 		if (!pv_db_audit(cli->site->db, "ca-revoke", serial, error, "%s", word))
@@ -280,7 +287,8 @@ ca_revoke_run(PvCli *cli)
 		return code;
 	g_autoptr(GError) error = NULL;
 	g_autoptr(PvReport) report = pv_report_new();
-	g_autoptr(GPtrArray) certificates = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+	g_autoptr(GPtrArray) certificates =
+	    g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
 	if (!ca_find_certificates(cli, certificates, &code))
 		return code;
 	gboolean done = ca_revoke_all(cli, certificates, word, report, &error);
@@ -308,7 +316,8 @@ const PvCommand pv_command_ca_revoke = {
 	.arguments = "[FILE]",
 	.most = 1,
 	.summary = N_("Has the CA take certificates back"),
-	.text = N_("A certificate in a file, PEM or DER, or one that the CA itself finds by number or device. Nothing is\n"
+	.text = N_("A certificate in a file, PEM or DER, or one that the CA itself finds by number "
+		   "or device. Nothing is\n"
 		   "changed in the device."),
 	.options = ca_revoke_options,
 	.run = ca_revoke_run,
@@ -323,7 +332,8 @@ ca_can_decide(PvCli *cli, int *code)
 		return FALSE;
 	if (cli->site->ca->decide != NULL && cli->site->ca->list_waiting != NULL)
 		return TRUE;
-	pv_cli_warn(cli, _("a CA of type %s decides elsewhere: use its own tools"), cli->site->ca->type);
+	pv_cli_warn(
+	    cli, _("a CA of type %s decides elsewhere: use its own tools"), cli->site->ca->type);
 	*code = PV_EXIT_FAILURE;
 	return FALSE;
 }
@@ -331,7 +341,8 @@ ca_can_decide(PvCli *cli, int *code)
 static void
 ca_print_waiting(PvCli *cli, GPtrArray *waiting)
 {
-	g_autoptr(PvTable) table = pv_table_new((const char *const[]) { _("ID"), _("NAME"), _("DEVICE"), _("SINCE"), NULL });
+	g_autoptr(PvTable) table = pv_table_new(
+	    (const char *const[]) { _("ID"), _("NAME"), _("DEVICE"), _("SINCE"), NULL });
 	g_autoptr(JsonBuilder) builder = ca_begin_json(cli);
 	json_builder_set_member_name(builder, "waiting");
 	json_builder_begin_array(builder);
@@ -361,7 +372,8 @@ ca_pending_run(PvCli *cli)
 	if (!ca_can_decide(cli, &code))
 		return code;
 	g_autoptr(GError) error = NULL;
-	g_autoptr(GPtrArray) waiting = cli->site->ca->list_waiting(cli->site->ca_handle, NULL, &error);
+	g_autoptr(GPtrArray) waiting =
+	    cli->site->ca->list_waiting(cli->site->ca_handle, NULL, &error);
 	if (waiting == NULL)
 		return pv_cli_fail(cli, error);
 	ca_print_waiting(cli, waiting);
@@ -388,7 +400,9 @@ ca_decide(PvCli *cli, gboolean approve)
 	    !pv_db_audit(cli->site->db, approve ? "ca-approve" : "ca-deny", id, &error, "%s",
 		text != NULL ? text : ""))
 		return pv_cli_fail(cli, error);
-	pv_cli_note(cli, approve ? _("approved %s; the device gets it when its job runs again") : _("denied %s"), id);
+	pv_cli_note(cli,
+	    approve ? _("approved %s; the device gets it when its job runs again") : _("denied %s"),
+	    id);
 	return PV_EXIT_OK;
 }
 

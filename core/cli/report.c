@@ -18,7 +18,8 @@ pv_cli_print_report(PvCli *cli, const PvReport *report)
 		pv_table_add(table, pv_report_level_get_name(level), check, object, text);
 		pv_table_set_style(table, 0, styles[level]);
 	}
-	g_autofree char *lines = pv_table_to_string(table, 0, cli->colour); /* never cut: the end says what to do */
+	g_autofree char *lines =
+	    pv_table_to_string(table, 0, cli->colour); /* never cut: the end says what to do */
 	pv_cli_print(cli, lines);
 }
 

@@ -20,6 +20,10 @@ static const char *const init_providers[] = { "directory-local", "ca-local" };
 #define INIT_GROUP "AMT Operators" /* of the local directory, with an entry in the access list */
 #define INIT_SECRET "factory-admin" /* the login that devices have when they leave the factory */
 
+/* of the CA's parameter "key-type" */
+#define INIT_CA_KEYS "rsa-2048|rsa-3072|p-256|p-384"
+static const char *const init_ca_keys[] = { "rsa-2048", "rsa-3072", "p-256", "p-384", NULL };
+
 /* what a site has to say yes to first */
 static const char *const init_variables[] = { "wired8021x", "wireless" };
 
@@ -30,6 +34,7 @@ typedef struct {
 	char *key; /* likewise */
 	char **plugin_path; /* absolute folders, owned; NULL: the installed one */
 	const char *suffix;
+	const char *ca_key; /* kind of key of the local CA; NULL: its default */
 	gboolean unsynced; /* the kernel does not know whether its clock is right */
 } Init;
 
@@ -100,6 +105,8 @@ init_build_providers(JsonBuilder *builder, const Init *init)
 	init_begin_member(builder, "ca");
 	pv_build_string(builder, "type", "local");
 	init_build_path(builder, init, "path", "ca");
+	if (init->ca_key != NULL)
+		pv_build_string(builder, "key-type", init->ca_key);
 	json_builder_end_object(builder);
 }
 
@@ -386,6 +393,9 @@ init_run(PvCli *cli)
 	if (suffix != NULL && !pv_edit_check_fqdn(suffix) && !pv_edit_check_name(suffix))
 		return pv_cli_usage(
 		    cli, _("--suffix: a DNS domain such as corp.example.com is needed"));
+	if (pv_cli_has(cli, "ca-key") &&
+	    !g_strv_contains(init_ca_keys, pv_cli_get(cli, "ca-key")))
+		return pv_cli_usage(cli, _("--ca-key: one of %s"), INIT_CA_KEYS);
 	if (pv_cli_has(cli, "site"))
 		return pv_cli_usage(
 		    cli, _("the new site is DIR/site.json; --site does not go with it"));
@@ -395,6 +405,7 @@ init_run(PvCli *cli)
 		.key = init_dup_path(pv_cli_get(cli, "provisioning-key")),
 		.plugin_path = init_split_path(pv_cli_get(cli, "plugin-path")),
 		.suffix = suffix != NULL ? suffix : "example.com",
+		.ca_key = pv_cli_get(cli, "ca-key"),
 		.unsynced = init_is_clock_unsynced(),
 	};
 	g_autoptr(GError) error = NULL;
@@ -420,6 +431,8 @@ static const PvOption init_options[] = {
 	{ "provisioning-certificate", 0, "FILE",
 	    N_("PEM or PKCS#12 with the provisioning certificate and its chain") },
 	{ "provisioning-key", 0, "FILE", N_("its private key, if that is a file of its own") },
+	{ "ca-key", 0, INIT_CA_KEYS,
+	    N_("key of the local CA; else rsa-2048, which firmware of every generation verifies") },
 	{ "plugin-path", 0, "DIR[:DIR...]", N_("where the plugins are; else the installed ones") },
 	{ NULL },
 };

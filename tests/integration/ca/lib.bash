@@ -131,3 +131,6 @@ while True: kept.append(s.accept())' >mute.ready &
 	pids+=("$!")
 	read -r -t 20 mute_port <mute.ready || bail 'the mute peer did not start'
 }
+
+# fails COMMAND...: it does
+fails() { ! "$@"; }
