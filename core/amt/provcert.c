@@ -12,6 +12,7 @@
 #define PROVCERT_OU "Intel(R) Client Setup Certificate"
 
 #define PROVCERT_MAX_HASHES 64 /* firmware has 33 */
+#define PROVCERT_NO_SHA1 16 /* AMT version */
 
 /* ---- root hashes ---- */
 
@@ -80,8 +81,8 @@ typedef struct {
 	STACK_OF(X509) * chain;
 	X509 *leaf;
 	X509 *last; /* the root, once the chain is known to be complete */
-	const char *suffix;
-	const GArray *hashes;
+	const PvProvisioningDevice *device;
+	guint major; /* of the firmware; 0: not known */
 	gint64 now;
 } ProvcertCase;
 
@@ -193,12 +194,33 @@ provcert_check_purpose(const ProvcertCase *c, GError **error)
 }
 
 static gboolean
+provcert_has_strong_key(X509 *certificate)
+{
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+	return key != NULL && EVP_PKEY_get_security_bits(key) >= 112;
+}
+
+/* Root hashes of SHA-1 left the factory lists with AMT 11, and from CSME 16 on nothing in the chain may be signed with
+ * it, the root's own signature included; 15 differs by platform. */
+static gboolean
 provcert_check_strength(const ProvcertCase *c, GError **error)
 {
 	for (int i = 0; i < sk_X509_num(c->chain); i++) {
+		X509 *certificate = sk_X509_value(c->chain, i);
 		g_autoptr(GError) local = NULL;
-		if (!pv_tls_check_strength(sk_X509_value(c->chain, i), &local))
-			return provcert_fail(error, "%s", local->message);
+		g_autofree char *subject = provcert_dup_subject(certificate);
+		gboolean sha1 = X509_get_signature_nid(certificate) == NID_sha1WithRSAEncryption ||
+				X509_get_signature_nid(certificate) == NID_ecdsa_with_SHA1;
+		if (sha1 && c->major >= PROVCERT_NO_SHA1)
+			return provcert_fail(error,
+			    "\"%s\" is signed with SHA-1, which AMT %d and later refuse, and the device "
+			    "has AMT %u",
+			    subject, PROVCERT_NO_SHA1, c->major);
+		if (pv_tls_check_strength(certificate, &local) ||
+		    (sha1 && c->device->legacy && provcert_has_strong_key(certificate)))
+			continue;
+		return provcert_fail(error, "%s%s", local->message,
+		    sha1 ? ": firmware before AMT 16 may take it, in a group with \"tls\": \"legacy\"" : "");
 	}
 	return TRUE;
 }
@@ -233,16 +255,17 @@ provcert_is_root(X509 *root, const PvRootHash *hash)
 static gboolean
 provcert_check_root(const ProvcertCase *c, GError **error)
 {
-	if (c->hashes == NULL)
+	const GArray *hashes = c->device->hashes;
+	if (hashes == NULL)
 		return TRUE;
-	for (guint i = 0; i < c->hashes->len; i++)
-		if (provcert_is_root(c->last, &g_array_index(c->hashes, PvRootHash, i)))
+	for (guint i = 0; i < hashes->len; i++)
+		if (provcert_is_root(c->last, &g_array_index(hashes, PvRootHash, i)))
 			return TRUE;
 	g_autofree char *subject = provcert_dup_subject(c->last);
 	g_autofree char *fingerprint = pv_tls_dup_fingerprint(c->last);
 	return provcert_fail(error,
 	    "the root \"%s\" (SHA-256 %s) is not among the device's %u trusted root hashes",
-	    subject, fingerprint, c->hashes->len);
+	    subject, fingerprint, hashes->len);
 }
 
 /* The last common name, lower case, without "*." and a final dot. NULL: none. */
@@ -302,10 +325,10 @@ provcert_matches(const char *name, const char *suffix)
 static gboolean
 provcert_check_suffix(const ProvcertCase *c, GError **error)
 {
-	if (c->suffix == NULL || *c->suffix == '\0')
+	if (c->device->suffix == NULL || *c->device->suffix == '\0')
 		return TRUE;
 	g_autofree char *name = provcert_dup_common_name(c->leaf);
-	g_autofree char *suffix = g_ascii_strdown(c->suffix, -1);
+	g_autofree char *suffix = g_ascii_strdown(c->device->suffix, -1);
 	if (g_str_has_suffix(suffix, "."))
 		suffix[strlen(suffix) - 1] = '\0';
 	if (name != NULL && provcert_matches(name, suffix))
@@ -315,54 +338,219 @@ provcert_check_suffix(const ProvcertCase *c, GError **error)
 	    name != NULL ? name : "", suffix);
 }
 
-gboolean
-pv_provisioning_check(const PvIdentity *identity, const char *suffix, const GArray *hashes,
-    gint64 now, GError **error)
+typedef struct {
+	const char *name; /* of the row in a report */
+	gboolean (*check)(const ProvcertCase *c, GError **error);
+} ProvcertRule;
+
+static const ProvcertRule provcert_rules[] = {
+	{ "chain", provcert_check_gap },
+	{ "signatures", provcert_check_signatures },
+	{ "key", provcert_check_key },
+	{ "purpose", provcert_check_purpose },
+	{ "algorithms", provcert_check_strength },
+	{ "dates", provcert_check_dates },
+	{ "root hash", provcert_check_root },
+	{ "dns suffix", provcert_check_suffix },
+};
+
+static ProvcertCase
+provcert_make_case(const PvIdentity *identity, STACK_OF(X509) * chain, const PvProvisioningDevice *device)
 {
-	static gboolean (*const checks[])(const ProvcertCase *, GError **) = {
-		provcert_check_gap,
-		provcert_check_signatures,
-		provcert_check_key,
-		provcert_check_purpose,
-		provcert_check_strength,
-		provcert_check_dates,
-		provcert_check_root,
-		provcert_check_suffix,
-	};
-	STACK_OF(X509) *chain = pv_identity_get_chain(identity);
-	const ProvcertCase c = { .identity = identity,
+	return (ProvcertCase) { .identity = identity,
 		.chain = chain,
 		.leaf = sk_X509_value(chain, 0),
 		.last = sk_X509_value(chain, sk_X509_num(chain) - 1),
-		.suffix = suffix,
-		.hashes = hashes,
-		.now = now != 0 ? now : g_get_real_time() / G_USEC_PER_SEC };
-	for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
-		if (checks[i](&c, error))
+		.device = device,
+		.major = device->version != NULL ? (guint)g_ascii_strtoull(device->version, NULL, 10) : 0,
+		.now = device->now != 0 ? device->now : g_get_real_time() / G_USEC_PER_SEC };
+}
+
+/* number of rules that the chain passed before one failed */
+static gsize
+provcert_check_chain(const ProvcertCase *c, GError **error)
+{
+	gsize passed = 0;
+	while (passed < G_N_ELEMENTS(provcert_rules) && provcert_rules[passed].check(c, error))
+		passed++;
+	return passed;
+}
+
+/* Index of the first chain that passes, else of the one that came farthest, with the error of that one. */
+static guint
+provcert_find_chain(const PvIdentity *identity, const PvProvisioningDevice *device, GError **error)
+{
+	const GPtrArray *chains = pv_identity_get_chains(identity);
+	g_autoptr(GError) best = NULL;
+	gsize farthest = 0;
+	guint found = 0;
+	for (guint i = 0; i < chains->len; i++) {
+		g_autoptr(GError) local = NULL;
+		const ProvcertCase c = provcert_make_case(identity, chains->pdata[i], device);
+		gsize passed = provcert_check_chain(&c, &local);
+		if (local == NULL)
+			return i;
+		if (best != NULL && passed <= farthest)
 			continue;
-		g_prefix_error(
-		    error, "provisioning certificate %s: ", pv_identity_get_path(identity));
-		return FALSE;
+		g_clear_error(&best);
+		best = g_steal_pointer(&local);
+		farthest = passed;
+		found = i;
 	}
-	return TRUE;
+	g_propagate_prefixed_error(error, g_steal_pointer(&best),
+	    "provisioning certificate %s: ", pv_identity_get_path(identity));
+	return found;
+}
+
+gboolean
+pv_provisioning_check(const PvIdentity *identity, const PvProvisioningDevice *device, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	(void)provcert_find_chain(identity, device, &local); /* which one is the business of choose */
+	if (local == NULL)
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&local));
+	return FALSE;
 }
 
 PvIdentity *
-pv_provisioning_choose(const GPtrArray *identities, const char *suffix, const GArray *hashes,
-    gint64 now, GError **error)
+pv_provisioning_choose(const GPtrArray *identities, const PvProvisioningDevice *device, GError **error)
 {
 	g_autoptr(GString) reasons = g_string_new(NULL);
 	for (guint i = 0; identities != NULL && i < identities->len; i++) {
 		PvIdentity *identity = g_ptr_array_index(identities, i);
 		g_autoptr(GError) local = NULL;
-		if (pv_provisioning_check(identity, suffix, hashes, now, &local))
-			return pv_identity_ref(identity);
+		guint chain = provcert_find_chain(identity, device, &local);
+		if (local == NULL)
+			return chain == 0 ? pv_identity_ref(identity)
+					  : pv_identity_new_with_chain(identity, chain);
 		g_string_append_printf(
 		    reasons, "%s%s", reasons->len > 0 ? "; " : "", local->message);
 	}
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "%s",
 	    reasons->len > 0 ? reasons->str : "no provisioning certificate is configured");
 	return NULL;
+}
+
+/* what passed, in a few words */
+static char *
+provcert_dup_fact(const ProvcertCase *c, const char *rule)
+{
+	g_autofree char *root = provcert_dup_subject(c->last);
+	g_autofree char *name = provcert_dup_common_name(c->leaf);
+	gint days = pv_identity_get_days_left(c->identity, c->now);
+	if (g_str_equal(rule, "chain"))
+		return g_strdup_printf("%d certificates up to %s", sk_X509_num(c->chain), root);
+	if (g_str_equal(rule, "purpose"))
+		return g_strdup_printf("server authentication and %s",
+		    provcert_has_ou(c->leaf) ? "Intel's OU" : "Intel's OID");
+	if (g_str_equal(rule, "dates"))
+		return g_strdup_printf("%d days left", days);
+	if (g_str_equal(rule, "root hash"))
+		return c->device->hashes == NULL
+			   ? g_strdup("not checked: the device's hashes are not known")
+			   : g_strdup_printf("%s is in the device's list", root);
+	if (g_str_equal(rule, "dns suffix"))
+		return c->device->suffix == NULL || *c->device->suffix == '\0'
+			   ? g_strdup("not checked: the DNS suffix is not known")
+			   : g_strdup_printf("%s goes with %s", name != NULL ? name : "", c->device->suffix);
+	return g_strdup("right");
+}
+
+/* Old firmware is said to take roots of 2048 bits at most, and nobody says which takes elliptic curves. */
+static void
+provcert_report_sizes(const ProvcertCase *c, const char *object, PvReport *report)
+{
+	for (int i = 0; i < sk_X509_num(c->chain); i++) {
+		X509 *certificate = sk_X509_value(c->chain, i);
+		g_autofree char *subject = provcert_dup_subject(certificate);
+		EVP_PKEY *key = X509_get0_pubkey(certificate);
+		if (key != NULL && !EVP_PKEY_is_a(key, "RSA"))
+			pv_report_add(report, PV_REPORT_WARNING, "algorithms", object,
+			    "the key of %s is none of RSA, and firmware is only known to take those", subject);
+		else if (key != NULL && EVP_PKEY_get_bits(key) > 2048 && c->major > 0 && c->major < 6)
+			pv_report_add(report, PV_REPORT_WARNING, "algorithms", object,
+			    "the key of %s has %d bits, and AMT %u may take 2048 at most", subject,
+			    EVP_PKEY_get_bits(key), c->major);
+		else if (c->major == 15 && X509_get_signature_nid(certificate) == NID_sha1WithRSAEncryption)
+			pv_report_add(report, PV_REPORT_WARNING, "algorithms", object,
+			    "%s is signed with SHA-1, which some devices with AMT 15 refuse", subject);
+	}
+}
+
+void
+pv_provisioning_report(const PvIdentity *identity, const PvProvisioningDevice *device,
+    const char *object, PvReport *report)
+{
+	g_autoptr(GError) unused = NULL; /* its row follows */
+	guint chain = provcert_find_chain(identity, device, &unused);
+	const ProvcertCase c =
+	    provcert_make_case(identity, pv_identity_get_chains(identity)->pdata[chain], device);
+	for (gsize i = 0; i < G_N_ELEMENTS(provcert_rules); i++) {
+		const char *rule = provcert_rules[i].name;
+		g_autoptr(GError) error = NULL;
+		gint threshold = pv_provisioning_get_threshold(pv_identity_get_days_left(identity, c.now));
+		g_autofree char *fact = provcert_dup_fact(&c, rule);
+		if (!provcert_rules[i].check(&c, &error))
+			pv_report_add(report, PV_REPORT_FAILURE, rule, object, "%s", error->message);
+		else if (g_str_equal(rule, "dates") && threshold >= 0)
+			pv_report_add(report, PV_REPORT_WARNING, rule, object, "%s: order its successor", fact);
+		else
+			pv_report_add(report, PV_REPORT_OK, rule, object, "%s", fact);
+		/* without its issuers nothing else can be said of a chain */
+		if (error != NULL && i == 0)
+			return;
+	}
+	provcert_report_sizes(&c, object, report);
+}
+
+char *
+pv_provisioning_dup_thumbprint(X509 *certificate, gboolean sha256)
+{
+	guchar hash[EVP_MAX_MD_SIZE];
+	guint length = 0;
+	if (X509_digest(certificate, sha256 ? EVP_sha256() : EVP_sha1(), hash, &length) != 1)
+		length = 0;
+	GString *text = g_string_new(NULL);
+	for (guint i = 0; i < length; i++)
+		g_string_append_printf(text, "%s%02x", i > 0 ? "-" : "", hash[i]);
+	return g_string_free(text, FALSE);
+}
+
+gint
+pv_provisioning_get_threshold(gint days_left)
+{
+	static const gint thresholds[] = { 7, 30, 90 };
+	if (days_left < 0)
+		return 0;
+	for (gsize i = 0; i < G_N_ELEMENTS(thresholds); i++)
+		if (days_left <= thresholds[i])
+			return thresholds[i];
+	return -1;
+}
+
+char *
+pv_provisioning_dup_expiry(const PvIdentity *identity, gint64 now)
+{
+	gint days = pv_identity_get_days_left(identity, now);
+	struct tm end = { 0 };
+	g_autofree char *date = NULL;
+	if (ASN1_TIME_to_tm(
+		X509_get0_notAfter(sk_X509_value(pv_identity_get_chain(identity), 0)), &end) == 1)
+		date = g_strdup_printf(
+		    "%04d-%02d-%02d", end.tm_year + 1900, end.tm_mon + 1, end.tm_mday);
+	const char *on = date != NULL ? date : "a day that cannot be read";
+	gint threshold = pv_provisioning_get_threshold(days);
+	if (threshold < 0)
+		return NULL;
+	if (threshold == 0)
+		return g_strdup_printf("has expired on %s, and no device is set up with it any more: install "
+				       "its successor with \"provost certificate install\"",
+		    on);
+	return g_strdup_printf("expires in %d days, on %s: %s", days, on,
+	    threshold > 30  ? "order its successor with \"provost certificate request\""
+	    : threshold > 7 ? "install its successor, or order it now"
+			    : "install its successor now; then no device can be set up any more");
 }
 
 gint

@@ -3,6 +3,7 @@
 
 #include <provost/secret.h>
 #include <provost/wsman.h>
+#include "core/amt/ticket.h"
 #include "core/net/tls.h"
 
 G_BEGIN_DECLS
@@ -28,7 +29,9 @@ typedef struct {
 	PvSecret *psk;               /* the key; a certificate is then taken only if @trust verifies it, and never without */
 	guint connect_msec;          /* 0: 10000 */
 	guint request_msec;          /* 0: 60000 */
-	PvCredentialNext next;       /* NULL: never log in */
+	PvKerberos *kerberos;        /* log in by ticket where the device offers it, and only else by @next; NULL: by @next only */
+	const char *service;         /* "HTTP/FQDN:PORT" of the ticket */
+	PvCredentialNext next;       /* NULL: never log in by password */
 	PvCredentialWorked worked;   /* NULL: nobody wants to know */
 	gpointer data;
 	const char *trace_dir;       /* redacted wire trace goes to DIR/trace_name.log; NULL: none */
@@ -45,6 +48,9 @@ void pv_wsman_close(PvWsman *wsman);
 void pv_wsman_forget(PvWsman *wsman);
 /* Requests sent so far, and how many of them were writes. */
 void pv_wsman_get_counts(PvWsman *wsman, guint *requests, guint *writes);
+/* How the login by ticket went, and why not (lent; NULL: no problem, or none was wanted). */
+PvTicketState pv_wsman_get_ticket_state(PvWsman *wsman);
+const GError *pv_wsman_get_ticket_problem(PvWsman *wsman);
 /* After a connection: when the device's certificate expires, in seconds since 1970; 0: no TLS. */
 gint64 pv_wsman_get_not_after(PvWsman *wsman);
 

@@ -39,6 +39,8 @@ struct PvWsman {
 	gpointer data;
 
 	/* login */
+	PvTicket *ticket; /* NULL: by password only */
+	GCancellable *cancellable; /* NULL: none */
 	PvDigest *digest;
 	gboolean has_answer;    /* the digest has a challenge and a user */
 	gboolean logged_in;     /* the device took it at least once */
@@ -82,6 +84,9 @@ pv_wsman_new(const PvWsmanOptions *options, GCancellable *cancellable)
 	wsman->worked = options->worked;
 	wsman->data = options->data;
 	wsman->digest = pv_digest_new();
+	if (options->kerberos != NULL)
+		wsman->ticket = pv_ticket_new(options->kerberos, options->service);
+	wsman->cancellable = cancellable != NULL ? g_object_ref(cancellable) : NULL;
 	return wsman;
 }
 
@@ -99,6 +104,8 @@ pv_wsman_free(PvWsman *wsman)
 	g_hash_table_unref(wsman->instances);
 	g_hash_table_unref(wsman->enumerations);
 	pv_digest_free(wsman->digest);
+	pv_ticket_free(wsman->ticket);
+	g_clear_object(&wsman->cancellable);
 	g_free(wsman->version);
 	g_free(wsman);
 }
@@ -117,6 +124,8 @@ wsman_forget_login(PvWsman *wsman)
 	wsman->logged_in = FALSE;
 	wsman->told = FALSE;
 	wsman->attempt = 0;
+	if (wsman->ticket != NULL)
+		pv_ticket_reset(wsman->ticket);
 	g_clear_pointer(&wsman->realm, g_free);
 	g_clear_pointer(&wsman->user, g_free);
 	g_clear_pointer(&wsman->password, pv_secret_unref);
@@ -181,6 +190,18 @@ pv_wsman_get_user(PvWsman *wsman)
 	return wsman->logged_in ? wsman->user : NULL;
 }
 
+PvTicketState
+pv_wsman_get_ticket_state(PvWsman *wsman)
+{
+	return wsman->ticket != NULL ? pv_ticket_get_state(wsman->ticket) : PV_TICKET_UNTRIED;
+}
+
+const GError *
+pv_wsman_get_ticket_problem(PvWsman *wsman)
+{
+	return wsman->ticket != NULL ? pv_ticket_get_problem(wsman->ticket) : NULL;
+}
+
 /* ---- one exchange ---- */
 
 /* "Intel(R) Active Management Technology 16.1.25", two to four components */
@@ -200,6 +221,12 @@ wsman_note_version(PvWsman *wsman, const char *server)
 	wsman->version = g_strndup(version, length);
 }
 
+static gboolean
+wsman_has_ticket(PvWsman *wsman)
+{
+	return wsman->ticket != NULL && pv_ticket_is_used(wsman->ticket);
+}
+
 /* Sends one HTTP request. @body NULL: GET. */
 static gboolean
 wsman_send(PvWsman *wsman, const char *path, const GString *body, PvHttpReply *reply,
@@ -207,8 +234,12 @@ wsman_send(PvWsman *wsman, const char *path, const GString *body, PvHttpReply *r
 {
 	const char *authorization = NULL;
 	*fate = PV_HTTP_UNSENT;
-	if (body != NULL && wsman->has_answer) {
-		g_string_truncate(wsman->authorization, 0);
+	g_string_truncate(wsman->authorization, 0);
+	if (body != NULL && wsman_has_ticket(wsman)) {
+		if (!pv_ticket_answer(wsman->ticket, wsman->authorization, error))
+			return FALSE;
+		authorization = wsman->authorization->str;
+	} else if (body != NULL && wsman->has_answer) {
 		if (!pv_digest_answer(wsman->digest, wsman->authorization, "POST", path, body->str,
 			body->len, error))
 			return FALSE;
@@ -256,7 +287,10 @@ wsman_send_safely(
 static gboolean
 wsman_fail_login(PvWsman *wsman, GError **error)
 {
-	if (wsman->attempt == 0)
+	const GError *problem = pv_wsman_get_ticket_problem(wsman);
+	if (wsman->next == NULL && problem != NULL)
+		g_propagate_error(error, g_error_copy(problem));
+	else if (wsman->attempt == 0)
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
 		    "log in: the device asks for a login and no credential is configured");
 	else
@@ -301,6 +335,8 @@ typedef struct {
 static gboolean
 wsman_answer_challenge(PvWsman *wsman, WsmanLogin *login, const PvHttpReply *reply, GError **error)
 {
+	if (wsman->next == NULL && wsman->ticket != NULL)
+		return wsman_fail_login(wsman, error);
 	g_autoptr(PvDigestChallenge) challenge =
 	    pv_digest_challenge_parse(reply->challenges, error);
 	if (challenge == NULL)
@@ -336,15 +372,65 @@ wsman_answer_challenge(PvWsman *wsman, WsmanLogin *login, const PvHttpReply *rep
 static void
 wsman_note_login(PvWsman *wsman, guint status)
 {
-	wsman->logged_in = wsman->has_answer;
+	wsman->logged_in = wsman->has_answer || wsman_has_ticket(wsman);
 	if (status != 200 && status != 400)
 		return;
+	if (wsman_has_ticket(wsman)) {
+		g_free(wsman->user);
+		wsman->user = g_strdup(pv_ticket_get_user(wsman->ticket));
+		return; /* of the passwords it says nothing */
+	}
 	wsman->wrong_logins = 0;
 	if (!wsman->has_answer || wsman->told)
 		return;
 	wsman->told = TRUE;
 	if (wsman->worked != NULL)
 		wsman->worked(wsman->data, wsman->attempt);
+}
+
+/* The realm of Digest, which passwords are hashed with, is told beside Negotiate. */
+static void
+wsman_note_realm(PvWsman *wsman, const PvHttpReply *reply)
+{
+	g_autoptr(PvDigestChallenge) challenge = pv_digest_challenge_parse(reply->challenges, NULL);
+	if (challenge == NULL)
+		return;
+	g_free(wsman->realm);
+	wsman->realm = g_strdup(challenge->realm);
+}
+
+/* What the login by ticket makes of an answer; the values say what comes next. */
+typedef enum {
+	WSMAN_TICKET_FAILED, /* with the error */
+	WSMAN_TICKET_AGAIN, /* the same request once more */
+	WSMAN_TICKET_PASSED, /* no business of a ticket */
+} WsmanTicket;
+
+static WsmanTicket
+wsman_judge_ticket(PvWsman *wsman, const PvHttpReply *reply, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	if (wsman->ticket == NULL)
+		return WSMAN_TICKET_PASSED;
+	gboolean again = FALSE;
+	if (wsman_has_ticket(wsman)) {
+		if (pv_ticket_judge(wsman->ticket, reply->status, reply->challenges,
+			pv_http_is_verified(wsman->http), wsman->cancellable, &local))
+			return WSMAN_TICKET_PASSED;
+		/* by password, on a challenge of its own, which a 403 does not bring */
+		again = wsman_has_ticket(wsman) || reply->status != 401;
+		if (local == NULL && !wsman_has_ticket(wsman) && wsman->next == NULL)
+			(void)wsman_fail_login(wsman, &local);
+	} else if (reply->status == 401 && !wsman->has_answer) {
+		wsman_note_realm(wsman, reply);
+		again = pv_ticket_offer(wsman->ticket, reply->challenges, wsman->version,
+		    wsman->cancellable, &local);
+	}
+	if (local != NULL) {
+		g_propagate_error(error, g_steal_pointer(&local));
+		return WSMAN_TICKET_FAILED;
+	}
+	return again ? WSMAN_TICKET_AGAIN : WSMAN_TICKET_PASSED;
 }
 
 /* Sends the body until the device neither fails nor asks for a login; always the same bytes. */
@@ -357,6 +443,11 @@ wsman_exchange(
 	for (guint round = 0; round < 4 * WSMAN_MAX_WRONG_LOGINS; round++) {
 		if (!wsman_send_safely(wsman, body, is_write, reply, error))
 			return FALSE;
+		WsmanTicket ticket = wsman_judge_ticket(wsman, reply, error);
+		if (ticket == WSMAN_TICKET_FAILED)
+			return FALSE;
+		if (ticket == WSMAN_TICKET_AGAIN)
+			continue;
 		if (reply->status != 401) {
 			wsman_note_login(wsman, reply->status);
 			return TRUE;

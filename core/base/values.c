@@ -149,7 +149,10 @@ values_parse_string(PvJson *json, const char *path, JsonNode *node, Value *value
 {
 	const char *text = json_node_get_string(node);
 	if (value->param.kind == PV_PARAM_PATH) {
-		value->text = *text != '\0' ? pv_json_dup_file(json, text) : NULL;
+		/* a key may be in a token, too; where none can be, there is no such file either */
+		value->text = g_str_has_prefix(text, "pkcs11:") ? g_strdup(text)
+			      : *text != '\0'			       ? pv_json_dup_file(json, text)
+								       : NULL;
 		if (value->text == NULL)
 			pv_json_set_error(
 			    json, path, error, "expected the path of a file, got an empty string");

@@ -57,13 +57,21 @@ provision_find_pipeline(PvCli *cli, const PvDeviceRow *row, GError **error)
 	return group != NULL ? group->pipeline : cli->site->default_pipeline;
 }
 
+/* @runnable: takes the devices that can have a job; the others are told of */
 static gboolean
-provision_enqueue(PvCli *cli, GPtrArray *rows)
+provision_enqueue(PvCli *cli, GPtrArray *rows, GPtrArray *runnable)
 {
 	for (guint i = 0; i < rows->len; i++) {
 		const PvDeviceRow *row = g_ptr_array_index(rows, i);
 		g_autoptr(GError) error = NULL;
 		const char *pipeline = provision_find_pipeline(cli, row, &error);
+		if (pipeline != NULL &&
+		    !pv_engine_check_certificate(cli->site, row->uuid, pipeline, &error)) {
+			/* one that is managed already needs no such certificate, and goes on */
+			pv_cli_warn(cli, "%s: %s", row->name, error->message);
+			continue;
+		}
+		g_ptr_array_add(runnable, (gpointer)row);
 		if (pipeline != NULL && pv_engine_enqueue(cli->site, row->uuid, pipeline, &error))
 			continue;
 		if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_EXISTS)) {
@@ -311,16 +319,18 @@ provision_run(PvCli *cli)
 		return code;
 	if (!provision_check_options(cli))
 		return PV_EXIT_FAILURE;
-	if (!provision_enqueue(cli, rows))
+	g_autoptr(GPtrArray) runnable = g_ptr_array_new();
+	if (!provision_enqueue(cli, rows, runnable))
 		return PV_EXIT_FAILURE;
 	Provision run = { .cli = cli };
 	/* without any device there is nothing to wait for, and a runner without a list would take all jobs */
-	if (rows->len > 0 &&
-	    !provision_run_jobs(&run, rows, workers != 0 ? workers : cli->site->workers)) {
+	if (runnable->len > 0 &&
+	    !provision_run_jobs(&run, runnable, workers != 0 ? workers : cli->site->workers)) {
 		g_autoptr(GError) error = run.error;
 		return pv_cli_fail(cli, error);
 	}
-	return provision_report(cli, rows, run.interrupted);
+	int reported = provision_report(cli, rows, run.interrupted);
+	return reported == PV_EXIT_OK && runnable->len < rows->len ? PV_EXIT_FAILURE : reported;
 }
 
 static const PvOption provision_options[] = {

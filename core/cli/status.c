@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "core/amt/provcert.h"
 #include "core/cli/commands.h"
 
 #include <glib/gi18n.h>
@@ -19,6 +20,23 @@ status_map_jobs(GPtrArray *jobs)
 }
 
 static void
+status_build_certificates(JsonBuilder *builder, const PvSite *site)
+{
+	json_builder_set_member_name(builder, "provisioning_certificates");
+	json_builder_begin_array(builder);
+	for (guint i = 0; i < site->identities->len; i++) {
+		const PvIdentity *identity = site->identities->pdata[i];
+		g_autofree char *expiry = pv_provisioning_dup_expiry(identity, 0);
+		json_builder_begin_object(builder);
+		pv_build_string(builder, "file", pv_identity_get_path(identity));
+		pv_build_int(builder, "days_left", pv_identity_get_days_left(identity, 0));
+		pv_build_string(builder, "warning", expiry);
+		json_builder_end_object(builder);
+	}
+	json_builder_end_array(builder);
+}
+
+static void
 status_print_json(PvCli *cli, GPtrArray *rows, GHashTable *jobs)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -33,6 +51,7 @@ status_print_json(PvCli *cli, GPtrArray *rows, GHashTable *jobs)
 		json_builder_end_object(builder);
 	}
 	json_builder_end_array(builder);
+	status_build_certificates(builder, cli->site);
 	json_builder_end_object(builder);
 	pv_cli_print_json(cli, builder, FALSE);
 }
@@ -57,6 +76,19 @@ status_print_table(PvCli *cli, GPtrArray *rows, GHashTable *jobs)
 		pv_cli_print_table(cli, table);
 }
 
+/* on stderr, so that the table stays one */
+static void
+status_warn_of_certificates(PvCli *cli)
+{
+	for (guint i = 0; i < cli->site->identities->len; i++) {
+		const PvIdentity *identity = cli->site->identities->pdata[i];
+		g_autofree char *expiry = pv_provisioning_dup_expiry(identity, 0);
+		if (expiry != NULL)
+			pv_cli_warn(cli, _("provisioning certificate %s %s"),
+			    pv_identity_get_path(identity), expiry);
+	}
+}
+
 static int
 status_run(PvCli *cli)
 {
@@ -69,6 +101,7 @@ status_run(PvCli *cli)
 	if (jobs == NULL)
 		return pv_cli_fail(cli, error);
 	g_autoptr(GHashTable) map = status_map_jobs(jobs);
+	status_warn_of_certificates(cli);
 	if (cli->json)
 		status_print_json(cli, rows, map);
 	else

@@ -233,7 +233,9 @@ ca_try_judge(
 	g_autoptr(GError) wrong = NULL;
 	gint64 end = 0;
 	g_autofree char *serial = pv_ca_dup_serial(reply->certificate, &end);
-	if (!pv_certificate_check(&try->request, reply->certificate, reply->chain, key, site->trust, 0,
+	g_autoptr(PvTrust) trust = NULL;
+	if (!pv_site_dup_trust(site, &trust, NULL, &wrong) ||
+	    !pv_certificate_check(&try->request, reply->certificate, reply->chain, key, trust, 0,
 		g_get_real_time() / G_USEC_PER_SEC, &wrong)) {
 		pv_report_add(report, PV_REPORT_FAILURE, "answer", serial, "%s", wrong->message);
 		return FALSE;

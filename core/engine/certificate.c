@@ -468,11 +468,15 @@ certificate_take(PvJob *job, const PvCertRequest *request, const PvCaReply *repl
 		    reply->text != NULL ? ": " : "", reply->text != NULL ? reply->text : "");
 		return NULL;
 	}
-	if (!pv_certificate_check(request, reply->certificate, reply->chain, key, job->site->trust, 0,
+	g_autoptr(PvTrust) trust = NULL;
+	if (!pv_site_dup_trust(job->site, &trust, job->cancellable, error))
+		return NULL;
+	if (!pv_certificate_check(request, reply->certificate, reply->chain, key, trust, 0,
 		g_get_real_time() / G_USEC_PER_SEC, error)) {
 		g_prefix_error(error, "the CA's answer for %s: ", request->common_name);
 		return NULL;
 	}
+	pv_site_learn_chain(job->site, reply->chain);
 	certificate_remember_serial(job, reply->certificate);
 	return g_bytes_ref(reply->certificate);
 }
@@ -522,9 +526,11 @@ pv_job_verify_certificate(PvJob *job, const PvCertRequest *request, GBytes *cert
 	*reason = NULL;
 	if (!certificate_has_ca(job, error))
 		return FALSE;
+	g_autoptr(PvTrust) trust = NULL;
 	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-	if (pv_certificate_check(
-		request, certificate_der, NULL, NULL, job->site->trust, days_left, now, &why))
+	if (!pv_site_dup_trust(job->site, &trust, job->cancellable, error))
+		return FALSE;
+	if (pv_certificate_check(request, certificate_der, NULL, NULL, trust, days_left, now, &why))
 		return TRUE;
 	*reason = g_strdup(why->message);
 	return FALSE;

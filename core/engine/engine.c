@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/amt/provcert.h"
 #include "core/engine/job-private.h"
 
 static void
@@ -134,6 +135,53 @@ pv_engine_test(PvSite *site, const PvDeviceRow *device, const PvCondition *condi
 	return TRUE;
 }
 
+/* Whether a job on the pipeline will show a device in set-up a provisioning certificate. */
+static gboolean
+engine_uses_certificate(const PvPipeline *pipeline)
+{
+	for (guint i = 0; pipeline->stages != NULL && i < pipeline->stages->len; i++) {
+		const PvPipelineStage *entry = pipeline->stages->pdata[i];
+		if (g_str_equal(entry->stage->type, "tls") && pv_values_has(entry->values, "mode") &&
+		    g_str_equal(pv_values_get_string(entry->values, "mode"), "psk"))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* what the certificates that have expired say of themselves; NULL: one is good still, or there is none at all */
+static char *
+engine_dup_expired(const PvSite *site)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+	for (guint i = 0; site->identities != NULL && i < site->identities->len; i++) {
+		const PvIdentity *identity = site->identities->pdata[i];
+		if (pv_identity_get_days_left(identity, 0) >= 0)
+			return NULL;
+		g_autofree char *expiry = pv_provisioning_dup_expiry(identity, 0);
+		g_string_append_printf(text, "%sprovisioning certificate %s %s", text->len > 0 ? "; " : "",
+		    pv_identity_get_path(identity), expiry);
+	}
+	return text->len > 0 ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
+gboolean
+pv_engine_check_certificate(PvSite *site, const char *uuid, const char *pipeline, GError **error)
+{
+	const PvPipeline *found = g_hash_table_lookup(site->pipelines, pipeline);
+	g_autofree char *expired = found != NULL && engine_uses_certificate(found) ? engine_dup_expired(site)
+										   : NULL;
+	if (expired == NULL)
+		return TRUE;
+	g_autoptr(GHashTable) facts = pv_db_get_facts(site->db, uuid, error);
+	if (facts == NULL)
+		return FALSE;
+	/* a managed device is talked to over its own certificate */
+	if (g_strcmp0(g_hash_table_lookup(facts, "amt.state"), "operational") == 0)
+		return TRUE;
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "no new job: %s", expired);
+	return FALSE;
+}
+
 gboolean
 pv_engine_enqueue(PvSite *site, const char *uuid, const char *pipeline, GError **error)
 {
@@ -158,6 +206,8 @@ pv_engine_enqueue_with(PvSite *site, const char *uuid, const char *pipeline, con
 		    site->file, pipeline);
 		return FALSE;
 	}
+	if (!pv_engine_check_certificate(site, uuid, pipeline, error))
+		return FALSE;
 	const PvWrite own[] = {
 		{ .kind = PV_WRITE_JOB, .job = &row },
 		/* a new job pins what it meets anew */

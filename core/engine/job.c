@@ -459,7 +459,11 @@ job_choose_identity(PvJob *job, GError **error)
 		if (hashes == NULL)
 			return NULL;
 	}
-	return pv_provisioning_choose(job->site->identities, suffix, hashes, 0, error);
+	const PvProvisioningDevice device = { .suffix = suffix,
+		.hashes = hashes,
+		.version = pv_job_get_fact(job, "amt.version"),
+		.legacy = pv_job_is_legacy(job) };
+	return pv_provisioning_choose(job->site->identities, &device, error);
 }
 
 /* Firmware lost PSK with AMT 11 (Intel AMT SDK, "Setup Mode Hello Messages"), and its suites are none that the modern
@@ -565,13 +569,16 @@ job_new_session(PvJob *job, GError **error)
 	}
 	/* with a commit under way the device may have left the key for its certificate already */
 	gboolean key_only = psk && pv_job_get_fact(job, "commit.sent") == NULL;
+	g_autoptr(PvTrust) trust = NULL;
+	if (!key_only && !pv_site_dup_trust(job->site, &trust, job->cancellable, error))
+		return NULL;
 	const PvWsmanOptions options = {
 		.address = address,
 		.port = job->site->device_port,
 		.tls = TRUE,
 		.policy = job_get_policy(job),
 		.identity = identity,
-		.trust = key_only ? NULL : job->site->trust,
+		.trust = trust,
 		.peer_name = fqdn,
 		.allow_unverified = !operational && !psk,
 		.pin = pv_job_get_fact(job, "tls.fingerprint"),

@@ -85,8 +85,9 @@ psk_job_set_up(Fixture *f, gconstpointer data)
 	f->site->device_port = fake_http_get_port(f->http);
 	g_autoptr(GPtrArray) anchors = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
 	g_ptr_array_add(anchors, fake_cert_dup_der(f->root));
-	f->site->trust = pv_trust_new(anchors, &error);
+	g_autoptr(PvTrust) trust = pv_trust_new(anchors, &error);
 	g_assert_no_error(error);
+	f->site->trust = pv_site_trust_new_fixed(trust);
 	f->facts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	g_hash_table_insert(f->facts, g_strdup("tls.mode"), g_strdup("psk"));
 	g_hash_table_insert(f->facts, g_strdup("hello.pid"), g_strdup(PID));
@@ -103,7 +104,7 @@ psk_job_tear_down(Fixture *f, gconstpointer data)
 	g_hash_table_unref(f->site->groups);
 	g_ptr_array_unref(f->site->identities);
 	g_ptr_array_unref(f->site->candidates);
-	pv_trust_unref(f->site->trust);
+	pv_site_trust_free(f->site->trust);
 	g_free(f->site);
 	pv_store_fixture_tear_down(&f->store, NULL);
 }

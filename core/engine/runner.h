@@ -52,7 +52,12 @@ PvVerification *pv_engine_verify(PvSite *site, const PvDeviceRow *row, const PvP
 gboolean pv_engine_test(PvSite *site, const PvDeviceRow *row, const PvCondition *condition,
     gboolean *holds, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Puts a job into the store. G_IO_ERROR_EXISTS: the device has an unfinished one, which will go on. */
+/* Whether a new job can begin as far as provisioning certificates go: FALSE with PV_ERROR_CONFIG where the device, being
+ * in set-up, is to be shown one and all of the site's have expired. */
+gboolean pv_engine_check_certificate(
+    PvSite *site, const char *uuid, const char *pipeline, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Puts a job into the store. CONFIG as above; G_IO_ERROR_EXISTS: the device has an unfinished one, which will go on. */
 gboolean pv_engine_enqueue(
     PvSite *site, const char *uuid, const char *pipeline, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* the same with @writes in the same transaction: where there is an unfinished job, nothing of them is written */

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define CHECK_IDENTITY_DAYS 90 /* a provisioning certificate is bought, and that takes its time */
 #define CHECK_CLIENT_DAYS 30
 
 static void
@@ -15,13 +14,14 @@ check_identities(PvSite *site, PvReport *report)
 		const PvIdentity *identity = site->identities->pdata[i];
 		const char *path = pv_identity_get_path(identity);
 		g_autoptr(GError) error = NULL;
-		gint days = pv_identity_get_days_left(identity, 0);
-		if (!pv_provisioning_check(identity, site->dns_suffix, NULL, 0, &error))
+		const PvProvisioningDevice any = { .suffix = site->dns_suffix };
+		g_autofree char *expiry = pv_provisioning_dup_expiry(identity, 0);
+		if (!pv_provisioning_check(identity, &any, &error))
 			pv_report_add(report, PV_REPORT_FAILURE, "provisioning certificate", path, "%s",
 			    error->message);
-		else if (days <= CHECK_IDENTITY_DAYS)
-			pv_report_add(report, PV_REPORT_FAILURE, "provisioning certificate", path,
-			    "expires in %d days: order its successor", days);
+		else if (expiry != NULL)
+			pv_report_add(report, PV_REPORT_WARNING, "provisioning certificate", path, "%s",
+			    expiry);
 	}
 	if (site->identities->len == 0)
 		pv_report_add(report, PV_REPORT_FAILURE, "provisioning certificate", site->file,

@@ -51,12 +51,18 @@ static const PvParam listener_params[] = {
 	{ NULL },
 };
 
+static const PvParam trust_params[] = {
+	{ "file", PV_PARAM_PATH, NULL, "PEM with the certificates of a CA" },
+	{ NULL },
+};
+
 static const PvParam site_params[] = {
 	{ "plugin-path", PV_PARAM_LIST, "null", "folders of plugins; else the installed one" },
 	{ "plugins", PV_PARAM_LIST, NULL, "plugins that are enabled" },
 	{ "key", PV_PARAM_STRING, NULL, "file of the master key, or credential:NAME" },
 	{ "provisioning-certificates", PV_PARAM_OBJECTS, "[]", "what devices in set-up let in", .fields = certificate_params },
 	{ "client-certificate", PV_PARAM_OBJECT, "null", "what managed devices with mutual authentication let in", .fields = client_params },
+	{ "trust", PV_PARAM_OBJECTS, "[]", "more CAs whose certificates devices may show, such as the one before this", .fields = trust_params },
 	{ "credentials", PV_PARAM_OBJECTS, "[]", "logins to try, in order, when a device's own password is not known", .fields = credential_params },
 	{ "groups", PV_PARAM_OBJECTS, "[]", "groups of devices", .fields = group_params },
 	{ "pipelines", PV_PARAM_OBJECTS, NULL, "pipelines", .fields = pipeline_file_params },
@@ -485,15 +491,7 @@ site_open_ca(PvSite *site, GError **error)
 		g_prefix_error(error, "%s: open CA %s: ", site->file, site->ca->type);
 		return FALSE;
 	}
-	g_autoptr(GPtrArray) chain = site->ca->chain(site->ca_handle, NULL, error);
-	if (chain == NULL) {
-		g_prefix_error(error, "%s: ask CA %s for its chain: ", site->file, site->ca->type);
-		return FALSE;
-	}
-	site->trust = pv_trust_new(chain, error);
-	if (site->trust == NULL)
-		g_prefix_error(error, "%s: chain of CA %s: ", site->file, site->ca->type);
-	return site->trust != NULL;
+	return TRUE;
 }
 
 static gboolean
@@ -521,6 +519,7 @@ site_open_parts(PvSite *site, const char *actor, GError **error)
 			return FALSE;
 		}
 	}
+	site->trust = pv_site_trust_new(site);
 	return site_open_ca(site, error);
 }
 
@@ -572,7 +571,7 @@ pv_site_free(PvSite *site)
 	if (site->directory_handle != NULL)
 		site->directory->close(site->directory_handle);
 	pv_db_unref(site->db);
-	pv_trust_unref(site->trust);
+	pv_site_trust_free(site->trust);
 	g_ptr_array_unref(site->identities);
 	pv_identity_unref(site->client);
 	g_ptr_array_unref(site->candidates);

@@ -19,6 +19,9 @@ typedef struct {
 	PvTlsPolicy tls; /* "tls": "modern" or "legacy" */
 } PvGroup;
 
+/* Whom certificates of devices chain to; see pv_site_dup_trust(). */
+typedef struct PvSiteTrust PvSiteTrust;
+
 /* One deployment: site.json and what it names, open. Immutable after pv_site_open() but for the store's contents. */
 typedef struct {
 	char *file;
@@ -35,7 +38,7 @@ typedef struct {
 	const PvCa *ca; /* NULL: none */
 	PvValues *ca_values;
 	gpointer ca_handle;
-	PvTrust *trust; /* the CA's chain; NULL: no CA */
+	PvSiteTrust *trust; /* the CA's chain and the files of "trust" */
 	GPtrArray *identities; /* of PvIdentity: provisioning certificates */
 	PvIdentity *client; /* what managed devices get that ask for a certificate; NULL: none */
 	GPtrArray *candidates; /* of PvCandidate */
@@ -79,6 +82,23 @@ PvPipeline *pv_site_find_pipeline(const PvSite *site, const char *group, GError 
 /* A row for all that is wrong with an opened site, beyond what kept it from opening: provisioning certificates,
  * candidate secrets that do not resolve; when @online also whatever directory and CA find. Owned by the caller. */
 PvReport *pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable);
+
+/**
+ * pv_site_dup_trust:
+ * @trust: (out) (transfer full) (nullable): NULL with TRUE: the site has neither CA nor "trust"
+ *
+ * Asks the CA for its chain at the first need and once a day; where it does not answer, the chain that the store keeps
+ * is used, so that devices can be managed without it. Any thread. Errors: the CA's, while nothing is kept.
+ */
+gboolean pv_site_dup_trust(PvSite *site, PvTrust **trust, GCancellable *cancellable,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Keeps the intermediates among certificates that came with a CA's answer, which has been checked. @chain: of GBytes DER */
+void pv_site_learn_chain(PvSite *site, GPtrArray *chain);
+
+PvSiteTrust *pv_site_trust_new(PvSite *site);
+PvSiteTrust *pv_site_trust_new_fixed(PvTrust *trust); /* for tests: no CA is asked */
+void pv_site_trust_free(PvSiteTrust *trust);
 
 /* What the site's pipelines ask of its directory, by the parameters that refer to it. */
 typedef struct {

@@ -68,14 +68,35 @@ fetch_tls_refuse(PvFetch *fetch, X509_STORE_CTX *context, X509 *leaf)
 		    X509_verify_cert_error_string(code), subject, remedy);
 }
 
+/* RFC 5929, 4.1: the hash of the certificate's signature, but no weaker one than SHA-256 */
+static GBytes *
+fetch_tls_new_binding(X509 *leaf)
+{
+	int digest = NID_undef;
+	guchar hash[EVP_MAX_MD_SIZE];
+	guint length = 0;
+	(void)OBJ_find_sigid_algs(
+	    X509_get_signature_nid(leaf), &digest, NULL); /* undef: as SHA-1 */
+	const EVP_MD *type = digest == NID_undef || digest == NID_md5 || digest == NID_sha1
+				 ? NULL
+				 : EVP_get_digestbynid(digest);
+	if (X509_digest(leaf, type != NULL ? type : EVP_sha256(), hash, &length) != 1)
+		return NULL;
+	return g_bytes_new(hash, length);
+}
+
 /* OpenSSL's own verification, which knows store, name and purpose; what it thinks of is kept for the message. */
 static int
 fetch_tls_verify(X509_STORE_CTX *context, void *data)
 {
 	PvFetch *fetch = data;
-	if (X509_verify_cert(context) == 1)
+	X509 *leaf = X509_STORE_CTX_get0_cert(context);
+	g_clear_pointer(&fetch->binding, g_bytes_unref);
+	if (X509_verify_cert(context) == 1) {
+		fetch->binding = fetch_tls_new_binding(leaf);
 		return 1;
-	fetch_tls_refuse(fetch, context, X509_STORE_CTX_get0_cert(context));
+	}
+	fetch_tls_refuse(fetch, context, leaf);
 	return 0;
 }
 

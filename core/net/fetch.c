@@ -14,6 +14,8 @@
 #define FETCH_MAX_VALUE 2048 /* characters of a header's value that is kept */
 #define FETCH_MAX_WAIT_SEC (7 * 86400)
 #define FETCH_IDLE_SEC 25
+#define FETCH_MAX_TOKEN (64 * 1024) /* characters of base64 */
+#define FETCH_MAX_LEGS 4 /* of a Negotiate login; Kerberos takes one */
 
 /* ---- life ---- */
 
@@ -25,7 +27,9 @@ fetch_shared_unref(FetchShared *shared)
 	X509_STORE_free(shared->store);
 	pv_identity_unref(shared->identity);
 	pv_secret_unref(shared->password);
+	pv_kerberos_unref(shared->kerberos);
 	g_free(shared->user);
+	g_free(shared->service);
 	g_free(shared);
 }
 
@@ -43,24 +47,45 @@ fetch_new(FetchShared *shared)
 	return fetch;
 }
 
+static FetchShared *
+fetch_shared_new(PvKerberos *kerberos, const char *user, PvSecret *password)
+{
+	FetchShared *shared = g_new0(FetchShared, 1);
+	g_atomic_ref_count_init(&shared->references);
+	shared->user = g_strdup(user);
+	shared->password = password != NULL ? pv_secret_ref(password) : NULL;
+	shared->kerberos = kerberos != NULL ? pv_kerberos_ref(kerberos) : NULL;
+	return shared;
+}
+
+static gboolean
+fetch_check_options(const PvFetchOptions *options, GError **error)
+{
+	if (options->user != NULL && options->password == NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "log in as \"%s\": there is no password", options->user);
+	else if (options->user != NULL && options->kerberos != NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		    "log in as \"%s\": by a password or by Kerberos, not both", options->user);
+	else
+		return TRUE;
+	return FALSE;
+}
+
 PvFetch *
 pv_fetch_new(const PvFetchOptions *options, GError **error)
 {
 	pv_net_init();
-	g_autoptr(FetchShared) shared = g_new0(FetchShared, 1);
-	g_atomic_ref_count_init(&shared->references);
-	shared->user = g_strdup(options->user);
-	shared->password = options->password != NULL ? pv_secret_ref(options->password) : NULL;
+	if (!fetch_check_options(options, error))
+		return NULL;
+	g_autoptr(FetchShared) shared =
+	    fetch_shared_new(options->kerberos, options->user, options->password);
+	shared->service = g_strdup(options->service);
 	shared->connect_msec =
 	    options->connect_msec != 0 ? options->connect_msec : FETCH_CONNECT_MSEC;
 	shared->request_msec =
 	    options->request_msec != 0 ? options->request_msec : FETCH_REQUEST_MSEC;
 	shared->max_bytes = options->max_bytes != 0 ? options->max_bytes : FETCH_MAX_BODY;
-	if (options->user != NULL && options->password == NULL) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "log in as \"%s\": there is no password", options->user);
-		return NULL;
-	}
 	shared->store = pv_fetch_tls_load_store(options->trust, error);
 	if (shared->store == NULL)
 		return NULL;
@@ -71,6 +96,20 @@ pv_fetch_new(const PvFetchOptions *options, GError **error)
 			return NULL;
 	}
 	return fetch_new(g_steal_pointer(&shared));
+}
+
+PvFetch *
+pv_fetch_dup_as(const PvFetch *fetch, PvKerberos *kerberos, const char *user, PvSecret *password)
+{
+	const FetchShared *from = fetch->shared;
+	FetchShared *shared = fetch_shared_new(kerberos, password != NULL ? user : NULL, password);
+	shared->service = g_strdup(from->service);
+	shared->connect_msec = from->connect_msec;
+	shared->request_msec = from->request_msec;
+	shared->max_bytes = from->max_bytes;
+	X509_STORE_up_ref(from->store);
+	shared->store = from->store;
+	return fetch_new(shared);
 }
 
 PvFetch *
@@ -104,6 +143,8 @@ pv_fetch_free(PvFetch *fetch)
 	g_clear_error(&fetch->refusal);
 	g_byte_array_unref(fetch->body);
 	g_string_free(fetch->offered, TRUE);
+	g_clear_pointer(&fetch->binding, g_bytes_unref);
+	g_free(fetch->token);
 	g_free(fetch->content_type);
 	g_free(fetch->location);
 	fetch_shared_unref(fetch->shared);
@@ -134,11 +175,26 @@ fetch_take_body(char *data, size_t size, size_t count, void *user)
 	return size * count;
 }
 
+/* (transfer full): the value; NULL: another header */
+static char *
+fetch_dup_value(const char *line, gsize length, const char *name, gsize limit)
+{
+	gsize begin = strlen(name);
+	if (length <= begin || g_ascii_strncasecmp(line, name, begin) != 0)
+		return NULL;
+	return g_strstrip(g_strndup(line + begin, MIN(length - begin, limit)));
+}
+
 /* A scheme is a word and may stand in a message; what follows it is the server's. */
 static void
 fetch_note_challenge(PvFetch *fetch, const char *value)
 {
 	gsize length = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-");
+	if (length == strlen("Negotiate") && g_ascii_strncasecmp(value, "Negotiate", length) == 0) {
+		fetch->negotiates = TRUE;
+		g_free(fetch->token);
+		fetch->token = value[length] == ' ' ? g_strstrip(g_strdup(value + length)) : NULL;
+	}
 	if (length == 0 || fetch->offered->len + length > FETCH_MAX_OFFERED)
 		return;
 	if (fetch->offered->len > 0)
@@ -146,21 +202,13 @@ fetch_note_challenge(PvFetch *fetch, const char *value)
 	g_string_append_len(fetch->offered, value, (gssize)length);
 }
 
-/* (transfer full): the value; NULL: another header */
-static char *
-fetch_dup_value(const char *line, gsize length, const char *name)
-{
-	gsize begin = strlen(name);
-	if (length <= begin || g_ascii_strncasecmp(line, name, begin) != 0)
-		return NULL;
-	return g_strstrip(g_strndup(line + begin, MIN(length - begin, FETCH_MAX_VALUE)));
-}
-
 static void
 fetch_forget_answer(PvFetch *fetch)
 {
 	g_byte_array_set_size(fetch->body, 0);
 	g_string_truncate(fetch->offered, 0);
+	fetch->negotiates = FALSE;
+	g_clear_pointer(&fetch->token, g_free);
 	g_clear_pointer(&fetch->content_type, g_free);
 	g_clear_pointer(&fetch->location, g_free);
 	fetch->header_bytes = 0;
@@ -178,9 +226,10 @@ fetch_take_header(char *data, size_t size, size_t count, void *user)
 		fetch->broken = "the answer's headers are longer than 64 KiB";
 		return 0;
 	}
-	g_autofree char *challenge = fetch_dup_value(data, length, "WWW-Authenticate:");
-	g_autofree char *type = fetch_dup_value(data, length, "Content-Type:");
-	g_autofree char *location = fetch_dup_value(data, length, "Location:");
+	g_autofree char *challenge =
+	    fetch_dup_value(data, length, "WWW-Authenticate:", FETCH_MAX_TOKEN);
+	g_autofree char *type = fetch_dup_value(data, length, "Content-Type:", FETCH_MAX_VALUE);
+	g_autofree char *location = fetch_dup_value(data, length, "Location:", FETCH_MAX_VALUE);
 	if (challenge != NULL)
 		fetch_note_challenge(fetch, challenge);
 	if (type != NULL && fetch->content_type == NULL)
@@ -226,7 +275,6 @@ fetch_configure(PvFetch *fetch)
 	curl_easy_setopt(
 	    easy, CURLOPT_TIMEOUT_MS, (long)shared->connect_msec + (long)shared->request_msec);
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)FETCH_IDLE_SEC);
-	curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->text);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, fetch_take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
@@ -240,6 +288,8 @@ fetch_configure(PvFetch *fetch)
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
 	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, fetch);
+	/* the channel that a login is bound to has to be verified, not resumed */
+	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, shared->kerberos != NULL ? 0L : 1L);
 	fetch_configure_login(fetch);
 	return curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, pv_fetch_tls_prepare) == CURLE_OK;
 }
@@ -252,7 +302,8 @@ fetch_open(PvFetch *fetch, GError **error)
 	fetch_close(fetch);
 	fetch->easy = curl_easy_init();
 	fetch->multi = curl_multi_init();
-	if (fetch->easy != NULL && fetch->multi != NULL && fetch_configure(fetch))
+	if (fetch->easy != NULL && fetch->multi != NULL && fetch_configure(fetch) &&
+	    curl_multi_setopt(fetch->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK)
 		return TRUE;
 	fetch_close(fetch);
 	g_set_error(error, PV_ERROR, PV_ERROR_FAILED,
@@ -298,7 +349,8 @@ fetch_parse_url(const char *text, FetchTarget *target)
 
 /* @list: set also when it fails */
 static gboolean
-fetch_make_headers(const char *const *headers, struct curl_slist **list, GError **error)
+fetch_make_headers(
+    const char *const *headers, const char *authorization, struct curl_slist **list, GError **error)
 {
 	*list = curl_slist_append(NULL, "Expect:");
 	for (guint i = 0; headers != NULL && headers[i] != NULL; i++) {
@@ -309,6 +361,8 @@ fetch_make_headers(const char *const *headers, struct curl_slist **list, GError 
 		}
 		*list = curl_slist_append(*list, headers[i]);
 	}
+	if (authorization != NULL)
+		*list = curl_slist_append(*list, authorization);
 	return TRUE;
 }
 
@@ -425,18 +479,21 @@ fetch_explain(PvFetch *fetch, CURLcode result, GError **error)
 static void
 fetch_explain_login(PvFetch *fetch, GError **error)
 {
+	const FetchShared *shared = fetch->shared;
 	const char *offered = fetch->offered->len > 0 ? fetch->offered->str : "no scheme";
-	const char *hint = "";
-	if (fetch->shared->user == NULL)
+	if (shared->kerberos != NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
+		    "the server refused the ticket of %s; it takes %s",
+		    pv_kerberos_get_principal(shared->kerberos), offered);
+	else if (shared->user == NULL)
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
 		    "the server wants a login (%s) and none is configured", offered);
-	else {
-		if (!fetch->target.tls && strstr(offered, "Digest") == NULL)
-			hint = "; Basic is used over TLS only";
+	else
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "the server refused the login of \"%s\"; it takes %s%s", fetch->shared->user,
-		    offered, hint);
-	}
+		    "the server refused the login of \"%s\"; it takes %s%s", shared->user, offered,
+		    !fetch->target.tls && strstr(offered, "Digest") == NULL
+			? "; Basic is used over TLS only"
+			: "");
 }
 
 /* ---- a request ---- */
@@ -498,43 +555,102 @@ fetch_fill(PvFetch *fetch, guint status, PvFetchReply *reply)
 		.body = g_bytes_new(fetch->body->data, fetch->body->len) };
 }
 
+typedef struct {
+	const char *method;
+	const char *url;
+	const char *const *headers;
+	GBytes *body;
+	GCancellable *cancellable;
+} FetchRequest;
+
+/* @authorization: NULL: none of ours */
 static gboolean
-fetch_exchange(PvFetch *fetch, const char *method, const char *url, const char *const *headers,
-    GBytes *body, PvFetchReply *reply, GCancellable *cancellable, GError **error)
+fetch_exchange(PvFetch *fetch, const FetchRequest *request, const char *authorization, long *status,
+    GError **error)
 {
 	struct curl_slist *list = NULL;
-	gboolean good = fetch_make_headers(headers, &list, error);
+	gboolean good = fetch_make_headers(request->headers, authorization, &list, error);
 	CURLcode result = CURLE_FAILED_INIT;
-	long status = 0;
 	if (good) {
-		fetch_set_body(fetch, method, body);
+		fetch_set_body(fetch, request->method, request->body);
 		curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, list);
-		result = fetch_perform(fetch, url, cancellable);
-		curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+		result = fetch_perform(fetch, request->url, request->cancellable);
+		curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, status);
 		curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, NULL);
 		curl_easy_setopt(fetch->easy, CURLOPT_POSTFIELDS, NULL);
 	}
 	curl_slist_free_all(list);
-	if (!good)
-		return FALSE;
-	if (result != CURLE_OK) {
-		if (!g_cancellable_set_error_if_cancelled(cancellable, error))
+	if (good && result != CURLE_OK) {
+		if (!g_cancellable_set_error_if_cancelled(request->cancellable, error))
 			fetch_explain(fetch, result, error);
 		g_clear_pointer(&fetch->multi, curl_multi_cleanup);
-		return FALSE;
 	}
-	if (status == 401) {
-		fetch_explain_login(fetch, error);
+	return good && result == CURLE_OK;
+}
+
+/* NULL: the server said no more than the scheme's name */
+static GBytes *
+fetch_take_token(PvFetch *fetch)
+{
+	gsize length = 0;
+	guchar *bytes = fetch->token != NULL ? g_base64_decode(fetch->token, &length) : NULL;
+	if (length > 0)
+		return g_bytes_new_take(bytes, length);
+	g_free(bytes);
+	return NULL;
+}
+
+/* The header with the next token; NULL without an error: there is nothing left to say. */
+static char *
+fetch_make_token(PvNegotiate *negotiate, GBytes *input, GError **error)
+{
+	gboolean done = FALSE;
+	g_autoptr(GBytes) token = pv_negotiate_step(negotiate, input, &done, error);
+	if (token == NULL)
+		return NULL;
+	g_autofree char *text =
+	    g_base64_encode(g_bytes_get_data(token, NULL), g_bytes_get_size(token));
+	return g_strconcat("Authorization: Negotiate ", text, NULL);
+}
+
+/* RFC 4559. The request that asked for the login went without one: only its handshake shows what to bind it to. */
+static gboolean
+fetch_negotiate(PvFetch *fetch, const FetchRequest *request, long *status, GError **error)
+{
+	const FetchShared *shared = fetch->shared;
+	g_autofree char *host = g_strconcat("HTTP/", fetch->target.host, NULL);
+	const char *service = shared->service != NULL ? shared->service : host;
+	if (!pv_kerberos_get_ticket(shared->kerberos, service, request->cancellable, error))
 		return FALSE;
+	g_autoptr(PvNegotiate) negotiate = pv_negotiate_new(
+	    shared->kerberos, service, fetch->target.tls ? fetch->binding : NULL, error);
+	g_autoptr(GBytes) input = NULL;
+	for (guint leg = 0; negotiate != NULL && leg < FETCH_MAX_LEGS; leg++) {
+		g_autoptr(GError) local = NULL;
+		g_autofree char *header = fetch_make_token(negotiate, input, &local);
+		if (local != NULL) {
+			g_propagate_error(error, g_steal_pointer(&local));
+			return FALSE;
+		}
+		/* also when the server went on to answer: its token, if any, has proved it by now */
+		if (header == NULL || (leg > 0 && *status != 401))
+			return TRUE;
+		if (!fetch_exchange(fetch, request, header, status, error))
+			return FALSE;
+		g_clear_pointer(&input, g_bytes_unref);
+		input = fetch_take_token(fetch);
+		if (input == NULL)
+			return TRUE;
 	}
-	fetch_fill(fetch, (guint)status, reply);
-	return TRUE;
+	return negotiate != NULL;
 }
 
 gboolean
 pv_fetch_request(PvFetch *fetch, const char *method, const char *url, const char *const *headers,
     GBytes *body, PvFetchReply *reply, GCancellable *cancellable, GError **error)
 {
+	const FetchRequest request = { method, url, headers, body, cancellable };
+	long status = 0;
 	if (g_cancellable_set_error_if_cancelled(cancellable, error))
 		return FALSE;
 	if (!fetch_parse_url(url, &fetch->target)) {
@@ -542,9 +658,16 @@ pv_fetch_request(PvFetch *fetch, const char *method, const char *url, const char
 		    "%s: a URL of http or https without a user in it is expected", method);
 		return FALSE;
 	}
-	if (fetch_open(fetch, error) &&
-	    fetch_exchange(fetch, method, url, headers, body, reply, cancellable, error))
+	gboolean good =
+	    fetch_open(fetch, error) && fetch_exchange(fetch, &request, NULL, &status, error);
+	if (good && status == 401 && fetch->negotiates && fetch->shared->kerberos != NULL)
+		good = fetch_negotiate(fetch, &request, &status, error);
+	if (good && status != 401) {
+		fetch_fill(fetch, (guint)status, reply);
 		return TRUE;
+	}
+	if (good)
+		fetch_explain_login(fetch, error);
 	if (error != NULL && (*error)->domain == PV_ERROR)
 		g_prefix_error(error, "%s %s: ", method, fetch->target.where);
 	return FALSE;

@@ -17,6 +17,8 @@ typedef struct {
 	PvIdentity *identity; /* NULL: none */
 	char *user;
 	PvSecret *password;
+	PvKerberos *kerberos;
+	char *service; /* NULL: by the URL's host */
 	guint connect_msec;
 	guint request_msec;
 	gsize max_bytes;
@@ -34,6 +36,9 @@ struct PvFetch {
 	CURL *easy; /* NULL: not yet */
 	CURLM *multi; /* holds the connection */
 
+	/* of the last handshake, and so of the only connection: tls-server-end-point (RFC 5929, 4); NULL: none */
+	GBytes *binding;
+
 	/* of the request in flight */
 	FetchTarget target;
 	char text[CURL_ERROR_SIZE];
@@ -43,6 +48,8 @@ struct PvFetch {
 	GByteArray *body;
 	gsize header_bytes;
 	GString *offered; /* the schemes of WWW-Authenticate, "Basic, Negotiate" */
+	gboolean negotiates; /* Negotiate is among them */
+	char *token; /* what came with it, base64; NULL: nothing */
 	char *content_type;
 	char *location;
 };

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/lib/test-kdc.h"
 
-#include <gssapi/gssapi_ext.h>
 #include <provost/error.h>
 #include <provost/kerberos.h>
 
@@ -171,41 +170,6 @@ test_service(gconstpointer data)
 	g_assert_false(pv_kerberos_forget_ticket(kerberos, TEST_SERVICE));
 }
 
-/* Accepts one token with the service's keytab. (transfer full) the answer; *who: the client. NULL: refused */
-static GBytes *
-test_accept(const Test *test, GBytes *token, const char *binding, char **who)
-{
-	OM_uint32 minor = 0, ignored = 0;
-	gss_cred_id_t credential = GSS_C_NO_CREDENTIAL;
-	gss_ctx_id_t session = GSS_C_NO_CONTEXT;
-	gss_name_t source = GSS_C_NO_NAME;
-	gss_buffer_desc out = GSS_C_EMPTY_BUFFER, name = GSS_C_EMPTY_BUFFER;
-	gss_key_value_element_desc elements[] = { { "keytab", test->service_keytab },
-		{ "rcache", "none:" } };
-	gss_key_value_set_desc store = { 2, elements };
-	struct gss_channel_bindings_struct expected = { 0 };
-	expected.application_data =
-	    (gss_buffer_desc) { binding != NULL ? strlen(binding) : 0, (void *)binding };
-	g_assert_cmpuint(gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE,
-			     GSS_C_NO_OID_SET, GSS_C_ACCEPT, &store, &credential, NULL, NULL),
-	    ==, GSS_S_COMPLETE);
-	gsize length = 0;
-	const void *bytes = g_bytes_get_data(token, &length);
-	gss_buffer_desc in = { length, (void *)bytes };
-	OM_uint32 major = gss_accept_sec_context(&minor, &session, credential, &in,
-	    binding != NULL ? &expected : GSS_C_NO_CHANNEL_BINDINGS, &source, NULL, &out, NULL,
-	    NULL, NULL);
-	GBytes *answer = major == GSS_S_COMPLETE ? g_bytes_new(out.value, out.length) : NULL;
-	if (answer != NULL && gss_display_name(&minor, source, &name, NULL) == GSS_S_COMPLETE)
-		*who = g_strndup(name.value, name.length);
-	(void)gss_release_buffer(&ignored, &name);
-	(void)gss_release_buffer(&ignored, &out);
-	(void)gss_release_name(&ignored, &source);
-	(void)gss_delete_sec_context(&ignored, &session, GSS_C_NO_BUFFER);
-	(void)gss_release_cred(&ignored, &credential);
-	return answer;
-}
-
 static void
 test_negotiate(gconstpointer data)
 {
@@ -223,7 +187,7 @@ test_negotiate(gconstpointer data)
 	g_assert_no_error(error);
 	g_assert_nonnull(token);
 	g_assert_false(done);
-	g_autoptr(GBytes) answer = test_accept(test, token, NULL, &who);
+	g_autoptr(GBytes) answer = test_kdc_accept(test->service_keytab, token, NULL, &who);
 	g_assert_cmpstr(who, ==, "alice@EXAMPLE.COM");
 	g_assert_null(pv_negotiate_step(negotiate, answer, &done, &error));
 	g_assert_no_error(error);
@@ -256,7 +220,7 @@ test_binding(gconstpointer data)
 		g_assert_no_error(error);
 		g_autoptr(GBytes) token = pv_negotiate_step(negotiate, NULL, &done, &error);
 		g_assert_no_error(error);
-		g_autoptr(GBytes) answer = test_accept(test, token,
+		g_autoptr(GBytes) answer = test_kdc_accept(test->service_keytab, token,
 		    i == 0 ? "tls-server-end-point:HASH" : "tls-server-end-point:OTHER", &who);
 		g_assert_true((answer != NULL) == (i == 0));
 	}

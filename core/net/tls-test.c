@@ -194,6 +194,39 @@ tls_test_p12(Fixture *f, gconstpointer unused)
 	tls_test_expect_failure(f, "right", "neither PEM nor PKCS#12");
 }
 
+/* "include all certificates in the certification path" was not ticked */
+static void
+tls_test_p12_gap(Fixture *f, gconstpointer unused)
+{
+	STACK_OF(X509) *others = sk_X509_new_null();
+	sk_X509_push(others, f->middle->certificate);
+	PKCS12 *p12 = PKCS12_create("right", "x", f->leaf->key, f->leaf->certificate, others, 0, 0, 0, 0, 0);
+	FILE *file = fopen(f->path, "w");
+	g_assert_cmpint(i2d_PKCS12_fp(file, p12), ==, 1);
+	fclose(file);
+	PKCS12_free(p12);
+	sk_X509_free(others);
+	tls_test_expect_failure(f, "right",
+	    "the issuer \"CN=Test Root\" of \"CN=Test Middle\" is missing: export it again with all");
+}
+
+/* 3DES, which is in the default provider, and what OpenSSL itself writes */
+static void
+tls_test_p12_forms(Fixture *f, gconstpointer unused)
+{
+	static const int forms[] = { NID_pbe_WithSHA1And3_Key_TripleDES_CBC, NID_aes_256_cbc };
+	g_autoptr(PvSecret) password = pv_secret_new("right", -1);
+	for (gsize i = 0; i < G_N_ELEMENTS(forms); i++) {
+		g_autoptr(GError) error = NULL;
+		tls_test_write_p12(f, "right", forms[i], TRUE);
+		g_autoptr(PvIdentity) identity = pv_identity_load(f->path, NULL, password, &error);
+		g_assert_no_error(error);
+		tls_test_expect_chain(identity, f);
+	}
+	/* and nothing of the legacy provider is left for the process */
+	g_assert_cmpint(OSSL_PROVIDER_available(NULL, "legacy"), ==, 0);
+}
+
 /* what Windows of 2012 exports: certificates under RC2-40 */
 static void
 tls_test_p12_legacy(Fixture *f, gconstpointer unused)
@@ -222,6 +255,7 @@ tls_test_p12_legacy(Fixture *f, gconstpointer unused)
 	g_assert_no_error(error);
 	tls_test_expect_chain(identity, f);
 	tls_test_expect_failure(f, "wrong", "wrong password");
+	g_assert_cmpint(OSSL_PROVIDER_available(NULL, "legacy"), ==, 0);
 }
 
 /* ---- trust ---- */
@@ -348,6 +382,8 @@ main(int argc, char **argv)
 	ADD("/requirements/S12-07.5/missing-issuer-named", tls_test_gap);
 	ADD("/net/tls/p12", tls_test_p12);
 	ADD("/net/tls/p12-legacy", tls_test_p12_legacy);
+	ADD("/net/tls/p12-forms", tls_test_p12_forms);
+	ADD("/requirements/S07-1.28/root-not-exported", tls_test_p12_gap);
 	ADD("/net/tls/verify", tls_test_verify);
 	ADD("/requirements/S12-07.2/sha1-verdict", tls_test_sha1);
 	ADD("/net/tls/trust-errors", tls_test_trust_errors);

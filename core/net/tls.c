@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/net/tls.h"
 
+#include "core/net/ldap-init.h"
+
 #include <provost/error.h>
 #include <provost/token.h>
 
@@ -16,13 +18,16 @@
 #define TLS_MAX_FILE (1024 * 1024)
 #define TLS_MAX_CERTIFICATES 64
 #define TLS_MAX_CHAIN 16
+#define TLS_MAX_CHAINS 32 /* of one leaf */
+#define TLS_MAX_STEPS 256 /* of the search for them */
 #define TLS_SKEW_SEC 300
 #define TLS_SECURE_HEAP (1024 * 1024) /* bytes; what RLIMIT_MEMLOCK grants by default and more */
 
 struct PvIdentity {
 	gatomicrefcount references;
 	char *path;
-	STACK_OF(X509) * chain; /* leaf first */
+	GPtrArray *chains; /* of STACK_OF(X509), leaf first; at least one; shared with variants of the identity */
+	STACK_OF(X509) * chain; /* lent by .chains */
 	EVP_PKEY *key;
 };
 
@@ -56,6 +61,7 @@ tls_init_once(gpointer unused)
 	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
 		g_error("libcurl does not start");
 	xmlInitParser();
+	pv_ldap_init();
 	return NULL;
 }
 
@@ -142,30 +148,101 @@ tls_find_leaf(STACK_OF(X509) * certificates, EVP_PKEY *key)
 	return NULL;
 }
 
-static X509 *
-tls_find_issuer(STACK_OF(X509) * certificates, X509 *subject)
-{
-	for (int i = 0; i < sk_X509_num(certificates); i++) {
-		X509 *certificate = sk_X509_value(certificates, i);
-		if (X509_check_issued(certificate, subject) == X509_V_OK)
-			return certificate;
-	}
-	return NULL;
-}
-
 static gboolean
 tls_is_self_issued(X509 *certificate)
 {
 	return X509_check_issued(certificate, certificate) == X509_V_OK;
 }
 
+/* Ways from a leaf to a root, found depth first. Cross-signed CAs make several. */
+typedef struct {
+	STACK_OF(X509) * certificates; /* lent */
+	STACK_OF(X509) * path; /* the one being tried; lent certificates */
+	GPtrArray *chains; /* of STACK_OF(X509), owned */
+	guint steps;
+} TlsSearch;
+
+static gboolean
+tls_has_certificate(STACK_OF(X509) * list, X509 *certificate)
+{
+	for (int i = 0; i < sk_X509_num(list); i++)
+		if (X509_cmp(sk_X509_value(list, i), certificate) == 0)
+			return TRUE;
+	return FALSE;
+}
+
+/* Certificates that may have issued @subject. Names do not tell a CA from its successor with a new key, so where a
+ * signature fits, those that only bear the name are left out. */
+static STACK_OF(X509) * tls_list_issuers(const TlsSearch *search, X509 *subject)
+{
+	STACK_OF(X509) *named = sk_X509_new_null();
+	STACK_OF(X509) *proven = sk_X509_new_null();
+	for (int i = 0; i < sk_X509_num(search->certificates); i++) {
+		X509 *certificate = sk_X509_value(search->certificates, i);
+		if (X509_check_issued(certificate, subject) != X509_V_OK ||
+		    tls_has_certificate(search->path, certificate) ||
+		    tls_has_certificate(named, certificate))
+			continue;
+		EVP_PKEY *key = X509_get0_pubkey(certificate);
+		sk_X509_push(named, certificate);
+		if (key != NULL && X509_verify(subject, key) == 1)
+			sk_X509_push(proven, certificate);
+	}
+	ERR_clear_error();
+	gboolean any = sk_X509_num(proven) > 0;
+	sk_X509_free(any ? named : proven);
+	return any ? proven : named;
+}
+
+static void
+tls_search_chains(TlsSearch *search, X509 *certificate)
+{
+	if (search->steps++ >= TLS_MAX_STEPS || search->chains->len >= TLS_MAX_CHAINS)
+		return;
+	sk_X509_push(search->path, certificate);
+	STACK_OF(X509) *issuers = NULL;
+	if (!tls_is_self_issued(certificate) && sk_X509_num(search->path) < TLS_MAX_CHAIN)
+		issuers = tls_list_issuers(search, certificate);
+	for (int i = 0; i < sk_X509_num(issuers); i++)
+		tls_search_chains(search, sk_X509_value(issuers, i));
+	if (sk_X509_num(issuers) <= 0)
+		g_ptr_array_add(search->chains, X509_chain_up_ref(search->path));
+	sk_X509_free(issuers);
+	sk_X509_pop(search->path);
+}
+
+/* those that end in a root first, then the shortest */
+static gint
+tls_compare_chains(gconstpointer a, gconstpointer b)
+{
+	STACK_OF(X509) *one = *(STACK_OF(X509) *const *)a, *other = *(STACK_OF(X509) *const *)b;
+	gboolean whole = tls_is_self_issued(sk_X509_value(one, sk_X509_num(one) - 1));
+	gboolean other_whole = tls_is_self_issued(sk_X509_value(other, sk_X509_num(other) - 1));
+	if (whole != other_whole)
+		return whole ? -1 : 1;
+	gint longer = sk_X509_num(one) - sk_X509_num(other);
+	return whole ? longer : -longer; /* of those with a gap, the one that comes farthest */
+}
+
+static GPtrArray *
+tls_list_chains(STACK_OF(X509) * certificates, X509 *leaf)
+{
+	TlsSearch search = { .certificates = certificates,
+		.path = sk_X509_new_null(),
+		.chains = g_ptr_array_new_with_free_func((GDestroyNotify)tls_free_stack) };
+	tls_search_chains(&search, leaf);
+	sk_X509_free(search.path);
+	g_ptr_array_sort(search.chains, tls_compare_chains);
+	return search.chains;
+}
+
 PvIdentity *
 pv_identity_new(const char *name, STACK_OF(X509) * certificates, EVP_PKEY *key, GError **error)
 {
-	X509 *next = tls_find_leaf(certificates, key);
+	X509 *leaf = tls_find_leaf(certificates, key);
 	/* an absent certificate shows here as a comparison that failed */
 	ERR_clear_error();
-	if (next == NULL) {
+	if (leaf == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "load identity %s: %s", name,
 		    sk_X509_num(certificates) > 0 ? "the private key fits none of the certificates"
 						  : "there is no certificate");
@@ -174,15 +251,31 @@ pv_identity_new(const char *name, STACK_OF(X509) * certificates, EVP_PKEY *key, 
 	PvIdentity *identity = g_new0(PvIdentity, 1);
 	g_atomic_ref_count_init(&identity->references);
 	identity->path = g_strdup(name);
-	identity->chain = sk_X509_new_null();
+	identity->chains = tls_list_chains(certificates, leaf);
+	identity->chain = identity->chains->pdata[0];
 	identity->key = key;
 	EVP_PKEY_up_ref(key);
-	while (next != NULL && sk_X509_num(identity->chain) < TLS_MAX_CHAIN) {
-		X509_up_ref(next);
-		sk_X509_push(identity->chain, next);
-		next = tls_is_self_issued(next) ? NULL : tls_find_issuer(certificates, next);
-	}
 	return identity;
+}
+
+const GPtrArray *
+pv_identity_get_chains(const PvIdentity *identity)
+{
+	return identity->chains;
+}
+
+PvIdentity *
+pv_identity_new_with_chain(const PvIdentity *identity, guint index)
+{
+	g_return_val_if_fail(index < identity->chains->len, NULL);
+	PvIdentity *variant = g_new0(PvIdentity, 1);
+	g_atomic_ref_count_init(&variant->references);
+	variant->path = g_strdup(identity->path);
+	variant->chains = g_ptr_array_ref(identity->chains);
+	variant->chain = variant->chains->pdata[index];
+	variant->key = identity->key;
+	EVP_PKEY_up_ref(variant->key);
+	return variant;
 }
 
 PvIdentity *
@@ -198,7 +291,7 @@ pv_identity_unref(PvIdentity *identity)
 	if (identity == NULL || !g_atomic_ref_count_dec(&identity->references))
 		return;
 	g_free(identity->path);
-	tls_free_stack(identity->chain);
+	g_ptr_array_unref(identity->chains);
 	EVP_PKEY_free(identity->key);
 	g_free(identity);
 }
@@ -425,8 +518,9 @@ tls_read_p12(const TlsBlob *blob, const char *path, PvSecret *secret, EVP_PKEY *
 	return FALSE;
 }
 
+/* Windows leaves the issuers out of a PFX unless it is told otherwise, and firmware wants to see the root. */
 static gboolean
-tls_check_complete(const PvIdentity *identity, GError **error)
+tls_check_complete(const PvIdentity *identity, gboolean pem, GError **error)
 {
 	X509 *last = sk_X509_value(identity->chain, sk_X509_num(identity->chain) - 1);
 	if (tls_is_self_issued(last))
@@ -434,14 +528,16 @@ tls_check_complete(const PvIdentity *identity, GError **error)
 	g_autofree char *issuer = pv_tls_dup_name(X509_get_issuer_name(last));
 	g_autofree char *subject = pv_tls_dup_name(X509_get_subject_name(last));
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-	    "load identity %s: the certificate of the issuer \"%s\" of \"%s\" is missing: append "
-	    "it to the file",
-	    identity->path, issuer, subject);
+	    "load identity %s: the certificate of the issuer \"%s\" of \"%s\" is missing: %s",
+	    identity->path, issuer, subject,
+	    pem ? "append it to the file"
+		: "export it again with all certificates of its path, the root included");
 	return FALSE;
 }
 
-PvIdentity *
-pv_identity_load_partial(const char *path, const char *key_path, PvSecret *password, GError **error)
+static PvIdentity *
+tls_load_identity(
+    const char *path, const char *key_path, PvSecret *password, gboolean *is_pem, GError **error)
 {
 	pv_net_init();
 	g_auto(TlsBlob) blob = { 0 };
@@ -454,7 +550,8 @@ pv_identity_load_partial(const char *path, const char *key_path, PvSecret *passw
 	if (key_path != NULL && !token && !tls_read_file(key_path, &key_blob, error))
 		return NULL;
 	ERR_clear_error();
-	if (g_strstr_len(blob.data, (gssize)blob.length, "-----BEGIN ") != NULL) {
+	*is_pem = g_strstr_len(blob.data, (gssize)blob.length, "-----BEGIN ") != NULL;
+	if (*is_pem) {
 		if (!tls_read_pem_certificates(&blob, path, certificates, error))
 			return NULL;
 		key = token ? pv_token_load_key(key_path, password, error)
@@ -473,10 +570,18 @@ pv_identity_load_partial(const char *path, const char *key_path, PvSecret *passw
 }
 
 PvIdentity *
+pv_identity_load_partial(const char *path, const char *key_path, PvSecret *password, GError **error)
+{
+	gboolean unused = FALSE;
+	return tls_load_identity(path, key_path, password, &unused, error);
+}
+
+PvIdentity *
 pv_identity_load(const char *path, const char *key_path, PvSecret *password, GError **error)
 {
-	g_autoptr(PvIdentity) identity = pv_identity_load_partial(path, key_path, password, error);
-	if (identity == NULL || !tls_check_complete(identity, error))
+	gboolean pem = FALSE;
+	g_autoptr(PvIdentity) identity = tls_load_identity(path, key_path, password, &pem, error);
+	if (identity == NULL || !tls_check_complete(identity, pem, error))
 		return NULL;
 	return g_steal_pointer(&identity);
 }
@@ -495,6 +600,15 @@ tls_parse_der(GBytes *bytes)
 		return NULL;
 	}
 	return certificate;
+}
+
+gboolean
+pv_der_is_self_issued(GBytes *der)
+{
+	g_autoptr(X509) certificate = tls_parse_der(der);
+	gboolean self = certificate != NULL && tls_is_self_issued(certificate);
+	ERR_clear_error();
+	return self;
 }
 
 PvTrust *

@@ -36,11 +36,18 @@ PvIdentity *pv_identity_ref(PvIdentity *identity);
 void pv_identity_unref(PvIdentity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvIdentity, pv_identity_unref)
 STACK_OF(X509) *pv_identity_get_chain(const PvIdentity *identity); /* leaf first; lent */
+/* All ways from the leaf to a root that its certificates allow, of STACK_OF(X509): whole ones first, then the shortest. At
+ * least one; the identity as loaded has the first. Lent */
+const GPtrArray *pv_identity_get_chains(const PvIdentity *identity);
+/* the same leaf and key, with another of its chains */
+PvIdentity *pv_identity_new_with_chain(const PvIdentity *identity, guint index) G_GNUC_WARN_UNUSED_RESULT;
 EVP_PKEY *pv_identity_get_key(const PvIdentity *identity);         /* lent */
 const char *pv_identity_get_path(const PvIdentity *identity);      /* lent */
 
 /* Trust anchors and intermediates. Immutable once made, reference-counted. */
 typedef struct PvTrust PvTrust;
+/* a certificate whose issuer is itself */
+gboolean pv_der_is_self_issued(GBytes *der);
 PvTrust *pv_trust_new(GPtrArray *certificates, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* of GBytes DER; the self-signed ones are anchors */
 PvTrust *pv_trust_ref(PvTrust *trust);
 void pv_trust_unref(PvTrust *trust);

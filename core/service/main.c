@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "core/amt/provcert.h"
 #include "core/base/process.h"
 #include "core/service/intake.h"
 #include "core/service/listener.h"
@@ -21,6 +22,8 @@ enum {
 	MAIN_CONFIG = 78, /* EX_CONFIG */
 };
 
+#define MAIN_WATCH_SEC 3600 /* provisioning certificates are looked at */
+
 /* the process; main thread */
 typedef struct {
 	char *site_file;
@@ -30,7 +33,8 @@ typedef struct {
 	PvIntake *intake;
 	PvListener *listener;
 	GMainLoop *loop;
-	guint sources[3];
+	guint sources[4];
+	GHashTable *told; /* path of a provisioning certificate -> threshold that was logged, as gint */
 } Service;
 
 static void
@@ -85,6 +89,28 @@ main_on_hello(const PvHello *hello, const char *source, gpointer data)
 	Service *service = data;
 	PvIntakeOutcome outcome = pv_intake_hello(service->intake, hello, source);
 	g_debug("hello of %s from %s: outcome %d", hello->uuid, source, (int)outcome);
+}
+
+/* once for each threshold, and what has ended already at the start */
+static gboolean
+main_watch_certificates(gpointer data)
+{
+	Service *service = data;
+	const GPtrArray *identities = service->site->identities;
+	for (guint i = 0; i < identities->len; i++) {
+		const PvIdentity *identity = identities->pdata[i];
+		const char *path = pv_identity_get_path(identity);
+		gint threshold = pv_provisioning_get_threshold(pv_identity_get_days_left(identity, 0));
+		gpointer told = NULL;
+		gboolean known = g_hash_table_lookup_extended(service->told, path, NULL, &told);
+		g_autofree char *expiry = pv_provisioning_dup_expiry(identity, 0);
+		if (expiry == NULL || (known && GPOINTER_TO_INT(told) == threshold))
+			continue;
+		g_hash_table_insert(service->told, g_strdup(path), GINT_TO_POINTER(threshold));
+		g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "PV_CERTIFICATE", path, "MESSAGE",
+		    "provisioning certificate %s %s", path, expiry);
+	}
+	return G_SOURCE_CONTINUE;
 }
 
 static gboolean
@@ -158,6 +184,9 @@ main_run(Service *service)
 	service->sources[0] = g_unix_signal_add(SIGTERM, main_on_stop, service);
 	service->sources[1] = g_unix_signal_add(SIGINT, main_on_stop, service);
 	service->sources[2] = g_unix_signal_add(SIGHUP, main_on_hangup, service);
+	service->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	(void)main_watch_certificates(service); /* goes on anyway */
+	service->sources[3] = g_timeout_add_seconds(MAIN_WATCH_SEC, main_watch_certificates, service);
 	main_notify("READY=1");
 	g_main_loop_run(service->loop);
 	main_notify("STOPPING=1");
@@ -180,6 +209,7 @@ main_clear(Service *service)
 	pv_runner_free(service->runner);
 	pv_site_free(service->site);
 	g_clear_pointer(&service->loop, g_main_loop_unref);
+	g_clear_pointer(&service->told, g_hash_table_unref);
 	g_free(service->site_file);
 }
 

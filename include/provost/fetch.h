@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gio/gio.h>
-#include <provost/secret.h>
+#include <provost/kerberos.h>
 
 G_BEGIN_DECLS
 
@@ -23,6 +23,8 @@ typedef struct {
 	PvSecret *key_password;  /* of the key or the PKCS#12, or the token's PIN; NULL: none */
 	const char *user;        /* for HTTP Digest (RFC 7616) or Basic (RFC 7617), as the server asks; Basic over TLS only; NULL: none */
 	PvSecret *password;      /* of @user */
+	PvKerberos *kerberos;    /* for HTTP Negotiate (RFC 4559), bound to the TLS channel by tls-server-end-point; not along with @user; NULL: none */
+	const char *service;     /* that the ticket is for; NULL: "HTTP/host" of the URL */
 	guint connect_msec;      /* 0: 10000; name, TCP and TLS */
 	guint request_msec;      /* 0: 60000; from the first byte sent to the last received */
 	gsize max_bytes;         /* of an answer's body; 0: 1 MiB */
@@ -47,6 +49,17 @@ PvFetch *pv_fetch_new(const PvFetchOptions *options, GError **error) G_GNUC_WARN
  */
 PvFetch *pv_fetch_dup(const PvFetch *fetch) G_GNUC_WARN_UNUSED_RESULT;
 
+/**
+ * pv_fetch_dup_as:
+ * @kerberos: (nullable): as in PvFetchOptions
+ * @user: (nullable): likewise
+ * @password: (nullable): of @user
+ *
+ * Returns: (transfer full): as pv_fetch_dup(), but for somebody else, a device's own account say: without the login and the client
+ * certificate of @fetch. Cheap. Any thread.
+ */
+PvFetch *pv_fetch_dup_as(const PvFetch *fetch, PvKerberos *kerberos, const char *user, PvSecret *password) G_GNUC_WARN_UNUSED_RESULT;
+
 void pv_fetch_free(PvFetch *fetch); /* closes the connection */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvFetch, pv_fetch_free)
 
@@ -70,12 +83,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PvFetchReply, pv_fetch_reply_clear)
  * @body: (nullable): what is sent; POST and PUT without one send none
  * @reply: (out): cleared by the caller; untouched when it fails
  *
- * Any status but 401 is an answer and TRUE. A login is tried once; a second 401 is the error.
+ * Any status but 401 is an answer and TRUE. A login is tried once, when the server asks for it; a second 401 is the error.
  *
  * Errors: PV_ERROR_UNREACHABLE (name, connection, time), PV_ERROR_PROTOCOL (TLS with OpenSSL's reason, nonsense, too large),
- * PV_ERROR_AUTH (401 with what was offered, or our certificate was refused; 403 is left to the caller), PV_ERROR_CONFIG (no such
+ * PV_ERROR_AUTH (401 with what was offered, or our certificate was refused; 403 is left to the caller), those of
+ * pv_kerberos_get_ticket(), PV_ERROR_CONFIG (no such
  * URL or header), G_IO_ERROR_CANCELLED. The texts name the URL without its query and hold no secret.
  */
-gboolean pv_fetch_request(PvFetch *fetch, const char *method, const char *url, const char *const *headers, GBytes *body, PvFetchReply *reply, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean pv_fetch_request(PvFetch *fetch, const char *method, const char *url, const char *const *headers, GBytes *body, PvFetchReply *reply, GCancellable *cancellable, GError **error);
 
 G_END_DECLS

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  * TCP with a time limit of our own. Nothing is read from the environment, but for what PvKerberosLogin.ccache says. */
 
 /* Who logs in, and how. Exactly one of keytab, ccache and password. All lent for the call; pv_kerberos_login() copies. */
-typedef struct {
+typedef struct PvKerberosLogin {
 	const char *realm;        /* upper case; NULL: that of the principal, or of the credential cache */
 	const char *principal;    /* NAME or NAME@REALM; NULL: the keytab's first, or the credential cache's own */
 	const char *keytab;       /* path; NULL: none */

@@ -20,7 +20,7 @@ typedef enum {
 	PV_PARAM_SECRET,  /* a reference to a secret */
 	PV_PARAM_OBJECTS, /* an array of objects, each parsed by PvParam.fields */
 	PV_PARAM_OBJECT,  /* one object, parsed by PvParam.fields */
-	PV_PARAM_PATH,    /* a string that names a file; a relative one starts at the folder of the JSON file */
+	PV_PARAM_PATH,    /* a string that names a file; a relative one starts at the folder of the JSON file, a "pkcs11:" URI stays */
 } PvParamKind;
 
 typedef struct PvParam PvParam;

@@ -29,7 +29,7 @@ FakeCert *
 fake_cert_new(const FakeCertSpec *spec)
 {
 	FakeCert *cert = g_new0(FakeCert, 1);
-	cert->key = fake_pki_new_key(spec->rsa_bits);
+	cert->key = spec->key_of != NULL ? EVP_PKEY_dup(spec->key_of->key) : fake_pki_new_key(spec->rsa_bits);
 	cert->certificate = X509_new();
 	X509_set_version(cert->certificate, X509_VERSION_3);
 	ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert->certificate), g_random_int());

@@ -24,6 +24,7 @@ typedef struct {
 	guint rsa_bits;            /* 0: P-256 */
 	const FakeCert *issuer;    /* NULL: self-signed */
 	gboolean bad_signature;    /* by another key of the issuer's name */
+	const FakeCert *key_of;    /* has this one's key, as when one CA certifies another; NULL: a key of its own */
 } FakeCertSpec;
 
 FakeCert *fake_cert_new(const FakeCertSpec *spec);

@@ -240,8 +240,9 @@ stage_test_prepare_ca(PvSite *site, const char *dir, JsonObject *fixture)
 	g_ptr_array_add(roots, stage_test_dup_der(ca, "root"));
 	site->ca = &stage_test_ca;
 	site->ca_handle = ca;
-	site->trust = pv_trust_new(roots, &error);
+	g_autoptr(PvTrust) trust = pv_trust_new(roots, &error);
 	g_assert_no_error(error);
+	site->trust = pv_site_trust_new_fixed(trust);
 }
 
 static PvDb *

@@ -3,6 +3,7 @@
 
 #include "tests/lib/test-folder.h"
 
+#include <gssapi/gssapi_ext.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -169,4 +170,38 @@ test_kdc_export(TestKdc *kdc, const char *principal)
 	char *path = g_build_filename(kdc->dir, file, NULL);
 	test_kdc_command(kdc, "ktadd -k %s -norandkey %s", path, principal);
 	return path;
+}
+
+GBytes *
+test_kdc_accept(const char *keytab, GBytes *token, const char *binding, char **who)
+{
+	OM_uint32 minor = 0, ignored = 0;
+	gss_cred_id_t credential = GSS_C_NO_CREDENTIAL;
+	gss_ctx_id_t session = GSS_C_NO_CONTEXT;
+	gss_name_t source = GSS_C_NO_NAME;
+	gss_buffer_desc out = GSS_C_EMPTY_BUFFER, name = GSS_C_EMPTY_BUFFER;
+	gss_key_value_element_desc elements[] = { { "keytab", (char *)keytab },
+		{ "rcache", "none:" } };
+	gss_key_value_set_desc store = { 2, elements };
+	struct gss_channel_bindings_struct expected = { 0 };
+	expected.application_data =
+	    (gss_buffer_desc) { binding != NULL ? strlen(binding) : 0, (void *)binding };
+	g_assert_cmpuint(gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE,
+			     GSS_C_NO_OID_SET, GSS_C_ACCEPT, &store, &credential, NULL, NULL),
+	    ==, GSS_S_COMPLETE);
+	gsize length = 0;
+	const void *bytes = g_bytes_get_data(token, &length);
+	gss_buffer_desc in = { length, (void *)bytes };
+	OM_uint32 major = gss_accept_sec_context(&minor, &session, credential, &in,
+	    binding != NULL ? &expected : GSS_C_NO_CHANNEL_BINDINGS, &source, NULL, &out, NULL,
+	    NULL, NULL);
+	GBytes *answer = major == GSS_S_COMPLETE ? g_bytes_new(out.value, out.length) : NULL;
+	if (answer != NULL && gss_display_name(&minor, source, &name, NULL) == GSS_S_COMPLETE)
+		*who = g_strndup(name.value, name.length);
+	(void)gss_release_buffer(&ignored, &name);
+	(void)gss_release_buffer(&ignored, &out);
+	(void)gss_release_name(&ignored, &source);
+	(void)gss_delete_sec_context(&ignored, &session, GSS_C_NO_BUFFER);
+	(void)gss_release_cred(&ignored, &credential);
+	return answer;
 }

@@ -24,4 +24,8 @@ void test_kdc_command(TestKdc *kdc, const char *format, ...) G_GNUC_PRINTF(2, 3)
 /* exports the keys of @principal, without changing them. (transfer full) the keytab's path */
 char *test_kdc_export(TestKdc *kdc, const char *principal);
 
+/* Accepts one SPNEGO token with the keys of a keytab, as a device would. @binding: (nullable): of the channel; *who: the client, to
+ * free. (transfer full) the answer; NULL: refused */
+GBytes *test_kdc_accept(const char *keytab, GBytes *token, const char *binding, char **who);
+
 G_END_DECLS
