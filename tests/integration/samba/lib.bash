@@ -36,7 +36,8 @@ samba_enter() {
 	local namespaces=(unshare "${map[@]}" --net --mount --pid --fork --kill-child --mount-proc)
 	"${namespaces[@]}" ip link set lo up 2>/dev/null || samba_skip 'no namespaces of its own can be had here'
 	export PV_SAMBA_INSIDE=1 PV_TOP_SRCDIR PV_TOP_BUILDDIR
-	exec "${namespaces[@]}" bash -c 'ip link set lo up && exec "$@"' sh bash "$0" "$@"
+	# with no address but 127.0.0.1 the resolver takes IPv4 for absent (AI_ADDRCONFIG)
+	exec "${namespaces[@]}" bash -c 'ip link set lo up && ip address add 127.0.0.10/8 dev lo && exec "$@"' sh bash "$0" "$@"
 }
 [ "${PV_SAMBA_INSIDE:-}" = 1 ] || samba_enter "$@"
 unset PV_SAMBA_INSIDE
