@@ -145,6 +145,15 @@ ad_account_has_group(char **groups, const char *group)
 	return FALSE;
 }
 
+/* Active Directory ends the name of every computer's account with '$', whatever was asked for (MS-SAMR 3.1.1.6). */
+static gboolean
+ad_account_has_name(const PvAccount *found, const char *name)
+{
+	gsize length = strlen(name);
+	return g_ascii_strncasecmp(found->account, name, length) == 0 &&
+	       (found->account[length] == '\0' || g_str_equal(found->account + length, "$"));
+}
+
 static void
 ad_account_plan_groups(PvPlan *plan, const AdAccount *account, const PvAccount *found)
 {
@@ -208,7 +217,7 @@ ad_account_plan(PvJob *job, PvPlan *plan, GError **error)
 	if (found == NULL)
 		pv_plan_add(plan, account.object, "", "",
 		    account.spec.ou == NULL ? "(new)" : account.spec.ou);
-	else if (g_ascii_strcasecmp(found->account, account.name) != 0)
+	else if (!ad_account_has_name(found, account.name))
 		pv_plan_add(plan, account.object, "sAMAccountName", found->account, account.name);
 	if (found != NULL &&
 	    (found->fqdn == NULL || g_ascii_strcasecmp(found->fqdn, account.fqdn) != 0))
@@ -217,9 +226,11 @@ ad_account_plan(PvJob *job, PvPlan *plan, GError **error)
 		pv_plan_add(plan, account.object, "servicePrincipalName", found_spns, spns);
 	ad_account_plan_groups(plan, &account, found);
 
-	for (guint i = 0; found != NULL && found->differences != NULL && i < found->differences->len; i++) {
+	for (guint i = 0;
+	     found != NULL && found->differences != NULL && i < found->differences->len; i++) {
 		const PvAccountDifference *difference = found->differences->pdata[i];
-		pv_plan_add(plan, account.object, difference->property, difference->from, difference->to);
+		pv_plan_add(
+		    plan, account.object, difference->property, difference->from, difference->to);
 	}
 
 	guint before = pv_plan_get_length(plan);
