@@ -163,32 +163,6 @@ name_test_guids(void)
 }
 
 static void
-name_test_acls(void)
-{
-	const guint8 sid[] = { 1, 1, 0, 0, 0, 0, 0, 5, 11, 0, 0, 0 };
-	guint8 data[20 + 8 + 20 + 40 + 20];
-	memset(data, 0, sizeof data);
-	data[0] = 1, data[16] = 20;
-	guint8 *acl = data + 20;
-	acl[0] = 4, acl[4] = 3;
-	guint8 *entry = acl + 8; /* plain */
-	entry[2] = 20;
-	memcpy(entry + 8, sid, sizeof sid);
-	entry += 20; /* of an object, with one GUID */
-	entry[0] = 5, entry[2] = 40, entry[8] = 1;
-	memcpy(entry + 28, sid, sizeof sid);
-	entry += 40; /* of somebody else */
-	entry[2] = 20;
-	g_assert_cmpuint(ad_acl_count_sid(data, sizeof data, sid, sizeof sid), ==, 2);
-	g_assert_cmpuint(ad_acl_count_sid(data, 20 + 8 + 20, sid, sizeof sid), ==, 1);
-	g_assert_cmpuint(ad_acl_count_sid(data, 20, sid, sizeof sid), ==, 0);
-	acl[8 + 2] = 0; /* an entry without a size must not be read for ever */
-	g_assert_cmpuint(ad_acl_count_sid(data, sizeof data, sid, sizeof sid), ==, 0);
-	memset(data + 16, 0xff, 4);
-	g_assert_cmpuint(ad_acl_count_sid(data, sizeof data, sid, sizeof sid), ==, 0);
-}
-
-static void
 name_test_times(void)
 {
 	g_assert_cmpint(ad_name_parse_time("20080102030405.0Z"), ==, 1199243045);
@@ -318,7 +292,6 @@ main(int argc, char **argv)
 	g_test_add_func("/plugins/ad/name/passwords", name_test_passwords);
 	g_test_add_func("/plugins/ad/name/sids", name_test_sids);
 	g_test_add_func("/plugins/ad/name/guids", name_test_guids);
-	g_test_add_func("/plugins/ad/name/acls", name_test_acls);
 	g_test_add_func("/plugins/ad/name/times", name_test_times);
 	g_test_add_func("/plugins/ad/netlogon/response", netlogon_test_response);
 	g_test_add_func("/plugins/ad/netlogon/hostile", netlogon_test_hostile);

@@ -9,7 +9,6 @@
 #define AD_SID_MAX_PARTS 15 /* MS-DTYP 2.4.2.2 */
 #define AD_SID_HEADER 8
 #define AD_GUID_BYTES 16
-#define AD_ACL_MAX_ENTRIES 4096
 
 char *
 ad_name_dup_base(const char *domain)
@@ -284,47 +283,6 @@ ad_guid_dup_filter(const char *text)
 	for (guint i = 0; i < AD_GUID_BYTES; i++)
 		g_string_append_printf(filter, "\\%.2s", text + places[i]);
 	return g_string_free(filter, FALSE);
-}
-
-/* Where the SID of an entry begins (MS-DTYP 2.4.4.2 to 2.4.4.5); 0: this kind has none at a known place. */
-static gsize
-ad_acl_get_sid_offset(const guint8 *entry, gsize size)
-{
-	guint8 type = entry[0];
-	if (type <= 1)
-		return 8;
-	if (type != 5 && type != 6)
-		return 0;
-	if (size < 12)
-		return 0;
-	guint32 flags = ad_name_get_le32(entry + 8);
-	return 12u + ((flags & 1) != 0 ? AD_GUID_BYTES : 0) +
-	       ((flags & 2) != 0 ? AD_GUID_BYTES : 0);
-}
-
-guint
-ad_acl_count_sid(const guint8 *descriptor, gsize length, const guint8 *sid, gsize sid_length)
-{
-	if (length < 20 || sid_length < AD_SID_HEADER)
-		return 0;
-	gsize acl = ad_name_get_le32(descriptor + 16);
-	if (acl < 20 || acl > length || length - acl < 8)
-		return 0;
-	guint count = 0;
-	guint entries =
-	    MIN((guint)(descriptor[acl + 4] | descriptor[acl + 5] << 8), AD_ACL_MAX_ENTRIES);
-	gsize at = acl + 8;
-	for (guint i = 0; i < entries && length - at >= 8; i++) {
-		gsize size = (gsize)(descriptor[at + 2] | descriptor[at + 3] << 8);
-		if (size < 8 || size > length - at)
-			break;
-		gsize offset = ad_acl_get_sid_offset(descriptor + at, size);
-		if (offset > 0 && offset <= size && size - offset >= sid_length &&
-		    memcmp(descriptor + at + offset, sid, sid_length) == 0)
-			count++;
-		at += size;
-	}
-	return count;
 }
 
 guint8 *

@@ -47,10 +47,6 @@ char *ad_guid_to_string(const guint8 *data, gsize length);
 /* \44\45... for a filter (RFC 4515); NULL: not the text of a GUID */
 char *ad_guid_dup_filter(const char *text);
 
-/* What has a list of access rights (MS-DTYP 2.4.6) for one SID: how many entries of the DACL are of it. 0 also when the
- * bytes make no sense */
-guint ad_acl_count_sid(const guint8 *descriptor, gsize length, const guint8 *sid, gsize sid_length);
-
 /* Value of unicodePwd (MS-ADTS 3.1.1.3.1.5): in quotes, UTF-16LE. NULL: no UTF-8. Wipe with explicit_bzero() before
  * g_free() */
 guint8 *ad_name_dup_unicode_pwd(const char *password, gsize length, gsize *size);
