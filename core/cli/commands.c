@@ -35,6 +35,8 @@ const PvCommand *const pv_commands[] = {
 	&pv_command_pipeline_graph,
 	&pv_command_site_init,
 	&pv_command_site_check,
+	&pv_command_directory_check,
+	&pv_command_directory_delegate,
 	&pv_command_ca_check,
 	&pv_command_ca_try,
 	&pv_command_ca_revoke,

@@ -9,6 +9,8 @@ G_BEGIN_DECLS
 extern const PvCommand pv_command_add;
 extern const PvCommand pv_command_audit_verify;
 extern const PvCommand pv_command_ca_approve;
+extern const PvCommand pv_command_directory_check;
+extern const PvCommand pv_command_directory_delegate;
 extern const PvCommand pv_command_ca_check;
 extern const PvCommand pv_command_ca_deny;
 extern const PvCommand pv_command_ca_pending;

@@ -25,6 +25,10 @@ expect /cli/site-check/no-certificate 1 'provisioning certificate' site check
 expect /cli/site-check/json 1 '"problems"' site check --json
 expect /cli/site-check/online 1 'provisioning certificate' site check --online
 
+expect /cli/directory-check/works 0 'can be written' directory check
+expect /cli/directory-check/json 0 '"directory" : "local"' directory check --json
+expect /cli/directory-delegate/nothing-of-the-kind 78 'no rights are delegated' directory delegate --print
+
 expect /cli/status/empty 0 'there are no such devices; "provost import"' status
 expect /cli/status/json 0 '"devices"' status --json
 expect /cli/status/group 1 'unknown group "lab"' status --group lab

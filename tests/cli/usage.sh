@@ -46,6 +46,8 @@ expect /cli/usage/pipeline-check/nothing 64 'too few arguments: FILE' pipeline c
 expect /cli/usage/pipeline-graph/format 64 '--format: dot or svg is needed' pipeline graph x --format png
 expect /cli/usage/site-init/nothing 64 'too few arguments: DIR' site init
 expect /cli/usage/site-check/argument 64 'takes no arguments' site check x
+expect /cli/usage/directory-check/argument 64 'takes no arguments' directory check x
+expect /cli/usage/directory-delegate/print 64 'say --print' directory delegate
 expect /cli/usage/key-create/nothing 64 'too few arguments: FILE' key create
 expect /cli/usage/key-rotate/nothing 64 'too few arguments: NEWFILE' key rotate
 expect /cli/usage/secret-set/name 64 'NAME: 1 to 64 letters' secret set 'a b'
