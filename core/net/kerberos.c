@@ -413,6 +413,9 @@ kerberos_begin_login(PvKerberos *kerberos, KerberosWork *work)
 		code = kerberos->name != NULL
 			   ? krb5_parse_name(work->context, kerberos->name, &work->client)
 			   : kerberos_find_client(work);
+	/* the KDCs that were named are those of this realm */
+	if (code == 0 && kerberos->realm == NULL)
+		kerberos->realm = g_strndup(work->client->realm.data, work->client->realm.length);
 	if (code == 0)
 		code = krb5_get_init_creds_opt_alloc(work->context, &work->options);
 	if (code == 0) {
