@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "adcs-enrol.h"
-#include "adcs-cms.h"
+#include "adcs-x509.h"
 #include "adcs-status.h"
 #include "adcs-xml.h"
 
 #include <openssl/crypto.h>
+#include <provost/pki.h>
 #include <string.h>
 
 #define ENROL_ACTION ADCS_NS_ENROLLMENT "/RST/wstep"
@@ -14,6 +15,7 @@
 #define ENROL_PASSWORD "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText"
 #define ENROL_POLICY_ACTION ADCS_NS_POLICY "/IPolicy/GetPolicies"
 #define ENROL_TEXT_MAX 300 /* bytes of a server's words that reach a text of ours */
+#define ENROL_PKCS7_MAX (128 * 1024)
 #define ENROL_CERTIFICATE_MAX 16384
 #define ENROL_ROOM 8192 /* bytes of an envelope beside its content */
 
@@ -239,13 +241,15 @@ adcs_enrol_read_chain(const xmlNode *response, AdcsAnswer *answer, GError **erro
 	answer->chain = adcs_chain_new();
 	if (token == NULL)
 		return TRUE;
-	g_autoptr(GBytes) cms = adcs_xml_dup_binary(token, ADCS_CMS_MAX_BYTES);
-	GPtrArray *chain = cms == NULL ? NULL : adcs_cms_read(cms, error);
+	g_autoptr(GBytes) cms = adcs_xml_dup_binary(token, ENROL_PKCS7_MAX);
+	GPtrArray *chain = cms == NULL ? NULL : pv_pki_parse_certificates(cms, error);
 	if (cms == NULL)
 		g_set_error_literal(error, PV_ERROR, PV_ERROR_PROTOCOL,
-		    "read the enrolment service's answer: its pkcs#7 is no base64, or too long");
-	if (chain == NULL)
+		    "its pkcs#7 is no base64, or too long");
+	if (chain == NULL) {
+		g_prefix_error(error, "read the enrolment service's answer: ");
 		return FALSE;
+	}
 	g_ptr_array_unref(answer->chain);
 	answer->chain = chain;
 	return TRUE;

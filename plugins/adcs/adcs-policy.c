@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "adcs-policy.h"
-#include "adcs-cms.h"
+#include "adcs-x509.h"
 #include "adcs-enrol.h"
 #include "adcs-xml.h"
 

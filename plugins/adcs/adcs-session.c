@@ -25,12 +25,27 @@ adcs_login_set_error(const PvValues *values, const char *name, const char *text,
 }
 
 static gboolean
+adcs_login_check_kerberos(const PvValues *values, GError **error)
+{
+	guint ways = (pv_values_has(values, "keytab") ? 1u : 0u) +
+		     (pv_values_has(values, "ccache") ? 1u : 0u) +
+		     (pv_values_has(values, "password") ? 1u : 0u);
+	if (ways > 1)
+		return adcs_login_set_error(values, "auth",
+		    "only one of \"keytab\", \"ccache\" and \"password\" can be the login", error);
+	if (pv_values_has(values, "password") && !pv_values_has(values, "principal"))
+		return adcs_login_set_error(
+		    values, "auth", "\"password\" needs \"principal\", whose it is", error);
+	return TRUE;
+}
+
+static gboolean
 adcs_login_check(const AdcsLogin *login, GError **error)
 {
 	const PvValues *values = login->values;
 	switch (login->auth) {
 	case ADCS_AUTH_KERBEROS:
-		return adcs_login_set_error(values, "auth", "the login by Kerberos is not there yet", error);
+		return adcs_login_check_kerberos(values, error);
 	case ADCS_AUTH_PASSWORD:
 		return pv_values_has(values, "user") == pv_values_has(values, "password") ||
 		       adcs_login_set_error(
@@ -46,6 +61,7 @@ adcs_login_check(const AdcsLogin *login, GError **error)
 gboolean
 adcs_login_init(AdcsLogin *login, const PvValues *values, gboolean pages, GError **error)
 {
+	g_mutex_init(&login->mutex);
 	login->values = values;
 	login->pages = pages;
 	login->auth = adcs_login_parse_auth(pv_values_get_string(values, "auth"));
@@ -55,6 +71,8 @@ adcs_login_init(AdcsLogin *login, const PvValues *values, gboolean pages, GError
 void
 adcs_login_clear(AdcsLogin *login)
 {
+	g_clear_pointer(&login->kerberos, pv_kerberos_unref);
+	g_mutex_clear(&login->mutex);
 }
 
 gboolean
@@ -62,7 +80,9 @@ adcs_login_has_service(const AdcsLogin *login)
 {
 	switch (login->auth) {
 	case ADCS_AUTH_KERBEROS:
-		return FALSE;
+		return pv_values_has(login->values, "keytab") ||
+		       pv_values_has(login->values, "ccache") ||
+		       pv_values_has(login->values, "password");
 	case ADCS_AUTH_PASSWORD:
 		return pv_values_has(login->values, "user");
 	case ADCS_AUTH_CERTIFICATE:
@@ -72,6 +92,45 @@ adcs_login_has_service(const AdcsLogin *login)
 }
 
 /* ---- who asks ---- */
+
+static PvKerberos *
+adcs_login_as(const AdcsLogin *login, const char *principal, const char *realm, PvSecret *password,
+    GCancellable *cancellable, GError **error)
+{
+	const PvValues *values = login->values;
+	const char *const *kdcs = pv_values_get_list(values, "kdcs");
+	PvKerberosLogin ask = {
+		.realm = realm,
+		.principal = principal,
+		.password = password,
+		.kdcs = kdcs[0] != NULL ? kdcs : NULL,
+	};
+	if (password == NULL && pv_values_has(values, "keytab"))
+		ask.keytab = pv_values_get_string(values, "keytab");
+	else if (password == NULL)
+		ask.ccache = pv_values_get_string(values, "ccache");
+	return pv_kerberos_login(&ask, cancellable, error);
+}
+
+/* The service logs in once; the tickets are renewed by themselves. Others wait meanwhile, and then have them too. */
+static PvKerberos *
+adcs_login_ref_service(AdcsLogin *login, GCancellable *cancellable, GError **error)
+{
+	const PvValues *values = login->values;
+	g_autoptr(PvSecret) password = NULL;
+	if (pv_values_has(values, "password")) {
+		password = pv_values_dup_secret(values, "password", error);
+		if (password == NULL)
+			return NULL;
+	}
+	g_mutex_lock(&login->mutex);
+	if (login->kerberos == NULL)
+		login->kerberos = adcs_login_as(login, pv_values_get_string(values, "principal"),
+		    pv_values_get_string(values, "realm"), password, cancellable, error);
+	PvKerberos *kerberos = login->kerberos == NULL ? NULL : pv_kerberos_ref(login->kerberos);
+	g_mutex_unlock(&login->mutex);
+	return kerberos;
+}
 
 void
 adcs_session_clear(AdcsSession *session)
@@ -83,12 +142,14 @@ adcs_session_clear(AdcsSession *session)
 }
 
 static gboolean
-adcs_session_connect(AdcsSession *session, const AdcsLogin *login, GError **error)
+adcs_session_connect(AdcsSession *session, const AdcsLogin *login, PvKerberos *kerberos, GError **error)
 {
 	const PvValues *values = login->values;
 	g_autoptr(PvSecret) key_password = NULL;
 	PvFetchOptions options = {
 		.trust = pv_values_get_string(values, "trust"),
+		.kerberos = kerberos,
+		.service = pv_values_get_string(values, "service"),
 		.request_msec = (guint)pv_values_get_int(values, "timeout") * 1000,
 		.max_bytes = ADCS_POLICY_MAX_BYTES,
 	};
@@ -149,10 +210,18 @@ gboolean
 adcs_session_open(AdcsSession *session, AdcsLogin *login, const PvCaIdentity *identity,
     GCancellable *cancellable, GError **error)
 {
+	g_autoptr(PvKerberos) kerberos = NULL;
 	if (!(identity != NULL ? adcs_session_take_device(session, login, identity, error)
 			       : adcs_session_take_service(session, login, error)))
 		return FALSE;
-	return adcs_session_connect(session, login, error);
+	if (login->auth == ADCS_AUTH_KERBEROS) {
+		kerberos = identity != NULL ? adcs_login_as(login, identity->account, identity->realm,
+						  identity->password, cancellable, error)
+					    : adcs_login_ref_service(login, cancellable, error);
+		if (kerberos == NULL)
+			return FALSE;
+	}
+	return adcs_session_connect(session, login, kerberos, error);
 }
 
 /* ---- talking ---- */

@@ -4,6 +4,7 @@
 #include "adcs-policy.h"
 
 #include <provost/fetch.h>
+#include <provost/kerberos.h>
 
 G_BEGIN_DECLS
 
@@ -12,6 +13,8 @@ typedef struct {
 	const PvValues *values; /* lent; outlives it */
 	AdcsAuth auth;
 	gboolean pages;         /* of certsrv, where a password goes into HTTP and not into the message */
+	GMutex mutex;
+	PvKerberos *kerberos;   /* NULL: not logged in yet; protected by mutex */
 } AdcsLogin;
 
 /* Who asks in one call: a connection of its own, and what goes into each message. */

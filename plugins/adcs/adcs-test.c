@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "adcs-cms.h"
+#include "adcs-x509.h"
 #include "adcs-pages.h"
 #include "adcs-policy.h"
 #include "adcs-status.h"
@@ -187,27 +187,6 @@ adcs_test_bounds(void)
 		g_assert_null(adcs_xml_parse(body, ADCS_POLICY_MAX_BYTES, "it", &error));
 		adcs_test_assert_error(error, PV_ERROR_PROTOCOL, cases[i].text);
 	}
-}
-
-/* the CA's certificates as certsrv gives them: nothing but certificates */
-static void
-adcs_test_cms(void)
-{
-	g_autoptr(GError) error = NULL;
-	g_autofree char *path = g_test_build_filename(
-	    G_TEST_DIST, "plugins", "adcs", "tests", "fixtures", "chain.p7b", NULL);
-	char *data = NULL;
-	gsize length = 0;
-	g_assert_true(g_file_get_contents(path, &data, &length, &error));
-	g_autoptr(GBytes) der = g_bytes_new_take(data, length);
-	g_autoptr(GPtrArray) chain = adcs_cms_read(der, &error);
-	g_assert_no_error(error);
-	g_assert_cmpuint(chain->len, ==, 1);
-	g_autofree char *name = adcs_x509_dup_common_name(chain->pdata[0]);
-	g_assert_cmpstr(name, ==, "Example Site CA");
-	g_autoptr(GBytes) half = g_bytes_new_from_bytes(der, 0, length / 2);
-	g_assert_null(adcs_cms_read(half, &error));
-	adcs_test_assert_error(error, PV_ERROR_PROTOCOL, "no pkcs#7");
 }
 
 /* ---- what we say ---- */
@@ -538,8 +517,10 @@ adcs_test_settings(Fixture *test, gconstpointer unused)
 		{ "{\"mode\": \"certsrv\", \"url\": \"https://ca/certsrv\", \"policy-url\": \"https://ca/x\"}", "no policy service" },
 		{ "{\"auth\": \"certificate\", \"url\": \"https://ca/\"}", "needs \"certificate\"" },
 		{ "{\"auth\": \"username-password\", \"url\": \"https://ca/\", \"user\": \"a\"}", "belong together" },
+		{ "{\"url\": \"https://ca/\", \"keytab\": \"a\", \"ccache\": \"b\"}", "only one of" },
+		{ "{\"url\": \"https://ca/\", \"password\": {\"file\": \"DIR/password\"}}", "needs \"principal\"" },
 		{ "{\"auth\": \"username-password\", \"policy-url\": \"https://ca/\"}", "give it a login of its own" },
-		{ "{" ADCS_TEST_LOGIN "\"url\": \"https://ca/\", \"chain\": \"DIR/password\"}", "no certificate in PEM" },
+		{ "{" ADCS_TEST_LOGIN "\"url\": \"https://ca/\", \"chain\": \"DIR/password\"}", "$.chain: " },
 	};
 	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) error = NULL;
@@ -663,6 +644,58 @@ adcs_test_statuses(Fixture *test, gconstpointer unused)
 	test->ca->close(ca);
 }
 
+/* an unreachable CA, and a template that the CA does not have */
+static void
+adcs_test_told_apart(Fixture *test, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(PvCaReply) unknown = { 0 }, none = { 0 };
+	test->answer = "unknown-template.xml";
+	test->status = 500;
+	gpointer ca = adcs_test_open(test, ADCS_TEST_CES);
+	g_autoptr(GBytes) csr = g_bytes_new_static("csr", 3);
+	g_assert_true(test->ca->submit(ca, &adcs_test_wanted, csr, NULL, &unknown, NULL, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(unknown.outcome, ==, PV_CA_DENIED);
+	g_assert_nonnull(strstr(unknown.text, "the ca does not issue this template"));
+	test->ca->close(ca);
+	/* nobody listens there */
+	ca = adcs_test_open(test, "{" ADCS_TEST_LOGIN "\"url\": \"https://localhost:1/ces\", \"template\": \"T\"}");
+	g_assert_false(test->ca->submit(ca, &adcs_test_wanted, csr, NULL, &none, NULL, &error));
+	adcs_test_assert_error(error, PV_ERROR_UNREACHABLE, "localhost:1");
+	test->ca->close(ca);
+}
+
+/* the device's own account, and no other's, is in the message */
+static void
+adcs_test_as_device(Fixture *test, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(PvCaReply) own = { 0 }, service = { 0 }, none = { 0 };
+	g_autoptr(PvSecret) password = pv_secret_new("Device-Secret-1", -1);
+	const PvCaIdentity identity = { "pc1$iME", "EXAMPLE.COM", password };
+	test->answer = "issued.xml";
+	gpointer ca = adcs_test_open(test, ADCS_TEST_CES);
+	g_autoptr(GBytes) csr = g_bytes_new_static("csr", 3);
+	g_assert_true(test->ca->submit(ca, &adcs_test_wanted, csr, &identity, &own, NULL, &error));
+	g_assert_no_error(error);
+	const char *body = fake_http_get_request(test->http, 0)->body;
+	g_assert_nonnull(strstr(body, ">pc1$iME@EXAMPLE.COM<"));
+	g_assert_nonnull(strstr(body, ">Device-Secret-1<"));
+	g_assert_null(strstr(body, "alice"));
+	/* what the device got is not what the service gets for the same request */
+	g_assert_true(test->ca->submit(ca, &adcs_test_wanted, csr, NULL, &service, NULL, &error));
+	g_assert_cmpuint(fake_http_get_count(test->http), ==, 2);
+	g_assert_nonnull(strstr(fake_http_get_request(test->http, 1)->body, ">alice<"));
+	test->ca->close(ca);
+	g_free(pv_test_write(test->dir, "none.pem", "", 0600));
+	ca = adcs_test_open(test, "{\"auth\": \"certificate\", \"certificate\": \"DIR/none.pem\", "
+				  "\"url\": \"https://localhost:PORT/ces\", \"template\": \"T\"}");
+	g_assert_false(test->ca->submit(ca, &adcs_test_wanted, csr, &identity, &none, NULL, &error));
+	adcs_test_assert_error(error, PV_ERROR_CONFIG, "a device has no certificate to log in with");
+	test->ca->close(ca);
+}
+
 static void
 adcs_test_revoke(Fixture *test, gconstpointer unused)
 {
@@ -690,7 +723,6 @@ main(int argc, char **argv)
 	ADD("/plugins/adcs/enrol/denied", adcs_test_denied);
 	ADD("/plugins/adcs/enrol/failures", adcs_test_failures);
 	ADD("/plugins/adcs/enrol/bounds", adcs_test_bounds);
-	ADD("/plugins/adcs/enrol/cms", adcs_test_cms);
 	ADD("/plugins/adcs/enrol/request", adcs_test_request);
 	ADD("/plugins/adcs/enrol/query", adcs_test_query);
 	ADD("/plugins/adcs/policy/templates", adcs_test_templates);
@@ -707,6 +739,8 @@ main(int argc, char **argv)
 	ADD_FIXTURE("/plugins/adcs/mended", NULL, adcs_test_mended);
 	ADD_FIXTURE("/plugins/adcs/prepare", NULL, adcs_test_prepare);
 	ADD_FIXTURE("/plugins/adcs/statuses", NULL, adcs_test_statuses);
+	ADD_FIXTURE("/requirements/S07-1.29/adcs/told-apart", NULL, adcs_test_told_apart);
+	ADD_FIXTURE("/requirements/S12-06.3/adcs/as-device", NULL, adcs_test_as_device);
 	ADD_FIXTURE("/plugins/adcs/revoke", NULL, adcs_test_revoke);
 	return g_test_run();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "adcs-ces.h"
-#include "adcs-cms.h"
 #include "adcs-pages.h"
 
+#include <provost/pki.h>
 #include <string.h>
 
 /* certsrv: the pages that people use. */
@@ -101,7 +101,7 @@ adcs_web_read_chain(Adcs *adcs, AdcsSession *session, GCancellable *cancellable,
 	g_autofree char *chain_url = adcs_web_dup_url(adcs, name);
 	g_autoptr(GBytes) body =
 	    adcs_session_get_page(session, chain_url, NULL, &is_page, cancellable, error);
-	return body == NULL ? NULL : adcs_cms_read(body, error);
+	return body == NULL ? NULL : pv_pki_parse_certificates(body, error);
 }
 
 GPtrArray *

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "adcs-ces.h"
-#include "adcs-cms.h"
+#include "adcs-x509.h"
 #include "adcs-memory.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
+#include <provost/pki.h>
 #include <string.h>
 
-#define ADCS_FILE_MAX_BYTES (256 * 1024)
-#define ADCS_CHAIN_MAX 16
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509, X509_free)
 
 static void
@@ -73,50 +67,15 @@ adcs_check_values(const Adcs *adcs, GError **error)
 	return TRUE;
 }
 
-/* Without it OpenSSL would ask for a password on the terminal. */
-static int
-adcs_no_password(char *buffer, int size, int writing, void *data)
-{
-	return -1;
-}
-
-static GPtrArray *
-adcs_parse_chain(const char *data, gsize length)
-{
-	g_autoptr(GPtrArray) chain = adcs_chain_new();
-	g_autoptr(BIO) bio = BIO_new_mem_buf(data, (int)length);
-	while (bio != NULL && chain->len < ADCS_CHAIN_MAX) {
-		g_autoptr(X509) certificate = PEM_read_bio_X509(bio, NULL, adcs_no_password, NULL);
-		unsigned char *der = NULL;
-		int size = certificate == NULL ? 0 : i2d_X509(certificate, &der);
-		if (size <= 0)
-			break;
-		g_ptr_array_add(chain, g_bytes_new(der, (gsize)size));
-		OPENSSL_free(der);
-	}
-	ERR_clear_error();
-	return g_steal_pointer(&chain);
-}
-
 static gboolean
 adcs_load_chain(Adcs *adcs, GError **error)
 {
 	if (!pv_values_has(adcs->values, "chain"))
 		return TRUE;
-	const char *path = pv_values_get_string(adcs->values, "chain");
-	g_autoptr(GError) local_error = NULL;
-	g_autofree char *data = NULL;
-	gsize length = 0;
-	if (!g_file_get_contents(path, &data, &length, &local_error)) {
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "read %s: %s", path, local_error->message);
-		return FALSE;
-	}
-	adcs->chain = adcs_parse_chain(data, MIN(length, ADCS_FILE_MAX_BYTES));
-	if (adcs->chain->len > 0)
-		return TRUE;
-	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-	    "read %s: it holds no certificate in PEM: write the ca's there, its root included", path);
-	return FALSE;
+	adcs->chain = pv_pki_load_certificates(pv_values_get_string(adcs->values, "chain"), error);
+	if (adcs->chain == NULL)
+		g_prefix_error(error, "%s: ", pv_values_get_where(adcs->values, "chain"));
+	return adcs->chain != NULL;
 }
 
 static gpointer
@@ -305,8 +264,14 @@ static const PvParam adcs_params[] = {
 	{ "policy-url", PV_PARAM_STRING, "null", "https://HOST/ADPolicyProvider_CEP_Kerberos/service.svc/CEP; absent: templates are not looked at" },
 	{ "authority", PV_PARAM_STRING, "null", "name of the CA, where the policy has several" },
 	{ "template", PV_PARAM_STRING, "null", "of requests that name none: name, OID, or with a policy the display name" },
-	{ "auth", PV_PARAM_CHOICE, "\"username-password\"", "how to log in; the end of the url says which one it takes",
-	  .choices = "username-password|certificate" },
+	{ "auth", PV_PARAM_CHOICE, "\"kerberos\"", "how to log in; the end of the url says which one it takes",
+	  .choices = "kerberos|username-password|certificate" },
+	{ "principal", PV_PARAM_STRING, "null", "kerberos: who; absent: the keytab's first, or the cache's own" },
+	{ "realm", PV_PARAM_STRING, "null", "kerberos: of a principal that is written without one" },
+	{ "keytab", PV_PARAM_PATH, "null", "kerberos: with the key of the principal" },
+	{ "ccache", PV_PARAM_STRING, "null", "kerberos: tickets of somebody else's making, such as FILE:/run/provost/cc" },
+	{ "kdcs", PV_PARAM_LIST, "[]", "kerberos: HOST or HOST:PORT, in order; absent: as krb5.conf or DNS says" },
+	{ "service", PV_PARAM_STRING, "null", "kerberos: the web server's name, where it is not HTTP/HOST" },
 	{ "user", PV_PARAM_STRING, "null", "username-password: who, as NAME@DOMAIN or DOMAIN\\NAME" },
 	{ "password", PV_PARAM_SECRET, "null", "of the user or of the principal" },
 	{ "certificate", PV_PARAM_PATH, "null", "certificate: PEM or PKCS#12; its chain may follow" },
