@@ -480,17 +480,19 @@ static void
 fetch_explain_login(PvFetch *fetch, GError **error)
 {
 	const FetchShared *shared = fetch->shared;
-	const char *offered = fetch->offered->len > 0 ? fetch->offered->str : "no scheme";
+	const char *offered = fetch->offered->str;
+	const char *takes = *offered != '\0' ? "; it takes " : "";
 	if (shared->kerberos != NULL)
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "the server refused the ticket of %s; it takes %s",
-		    pv_kerberos_get_principal(shared->kerberos), offered);
+		    "the server refused the ticket of %s%s%s",
+		    pv_kerberos_get_principal(shared->kerberos), takes, offered);
 	else if (shared->user == NULL)
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "the server wants a login (%s) and none is configured", offered);
+		    "the server wants a login (%s) and none is configured",
+		    *offered != '\0' ? offered : "it does not say by what scheme");
 	else
 		g_set_error(error, PV_ERROR, PV_ERROR_AUTH,
-		    "the server refused the login of \"%s\"; it takes %s%s", shared->user, offered,
+		    "the server refused the login of \"%s\"%s%s%s", shared->user, takes, offered,
 		    !fetch->target.tls && strstr(offered, "Digest") == NULL
 			? "; Basic is used over TLS only"
 			: "");
