@@ -9,6 +9,7 @@
 unset REQUESTS_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 PATH=$PATH:/usr/sbin:/sbin
 plugin=$(basename "$0" .sh)
+here=$PV_TOP_SRCDIR/tests/integration/ca
 cd "$work" || exit 1
 
 # need PROGRAM [PACKAGE]: leaves with one skip when it is missing
@@ -103,6 +104,12 @@ pending_then_issued() {
 make_root() {
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.pem" -days "${3:-30}" -subj "/CN=$2" \
 		-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign >>openssl.log 2>&1
+}
+# make_leaf NAME ROOT COMMON-NAME EKU: NAME.pem, NAME.key, for that DNS name
+make_leaf() {
+	printf 'subjectAltName=DNS:%s\nextendedKeyUsage=%s\n' "$3" "$4" >"$1.ext"
+	openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$3" >>openssl.log 2>&1 &&
+		openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -CAcreateserial -days 7 -extfile "$1.ext" -out "$1.pem" >>openssl.log 2>&1
 }
 make_expired_root() {
 	mkdir -p "$1.ca" && : >"$1.ca/index" && echo 01 >"$1.ca/serial" || return 1
