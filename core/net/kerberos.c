@@ -5,6 +5,7 @@
 
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
+#include <openssl/crypto.h>
 #include <profile.h>
 #include <provost/error.h>
 #include <provost/kerberos.h>
@@ -727,6 +728,53 @@ pv_kerberos_get_ticket_info(PvKerberos *kerberos, const char *service, guint *kv
 		g_prefix_error(error, "look at the ticket for %s: ", service);
 	return ok && (token_bytes == NULL ||
 			 kerberos_measure_token(kerberos, service, token_bytes, error));
+}
+
+/* The ticket's sealed part opens with the right key and with no other. */
+static krb5_error_code
+kerberos_open_ticket(KerberosWork *work, krb5_ticket *ticket, PvSecret *password, const char *salt)
+{
+	gsize length = 0;
+	const char *text = pv_secret_peek(password, &length);
+	krb5_data string = { .length = (unsigned int)length, .data = (char *)text };
+	krb5_data salted = { .length = salt != NULL ? (unsigned int)strlen(salt) : 0,
+		.data = (char *)salt };
+	krb5_keyblock key = { 0 };
+	krb5_error_code code = krb5_c_string_to_key(
+	    work->context, ticket->enc_part.enctype, &string, &salted, &key);
+	if (code != 0)
+		return code;
+	gsize size = ticket->enc_part.ciphertext.length;
+	krb5_data plain = { .length = (unsigned int)size, .data = g_malloc(size) };
+	code = krb5_c_decrypt(work->context, &key, KRB5_KEYUSAGE_KDC_REP_TICKET, NULL,
+	    &ticket->enc_part, &plain);
+	OPENSSL_cleanse(plain.data, size); /* it holds the session's key */
+	g_free(plain.data);
+	krb5_free_keyblock_contents(work->context, &key);
+	return code;
+}
+
+gboolean
+pv_kerberos_check_key(PvKerberos *kerberos, const char *service, PvSecret *password,
+    const char *salt, gboolean *fits, GCancellable *cancellable, GError **error)
+{
+	g_auto(KerberosWork) work = { 0 };
+	krb5_ticket *ticket = NULL;
+	if (kerberos_get_ticket(kerberos, &work, service, cancellable, error) == NULL) {
+		g_prefix_error(error, "get a ticket for %s: ", service);
+		return FALSE;
+	}
+	krb5_error_code code = krb5_decode_ticket(&work.creds.ticket, &ticket);
+	if (code == 0)
+		code = kerberos_open_ticket(&work, ticket, password, salt);
+	if (ticket != NULL)
+		krb5_free_ticket(work.context, ticket);
+	*fits = code == 0;
+	if (code == 0 || code == KRB5KRB_AP_ERR_BAD_INTEGRITY)
+		return TRUE;
+	kerberos_fail(&work, code, NULL, 0, error);
+	g_prefix_error(error, "open the ticket for %s: ", service);
+	return FALSE;
 }
 
 gpointer

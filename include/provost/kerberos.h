@@ -85,6 +85,19 @@ gpointer pv_kerberos_get_credential(PvKerberos *kerberos, GError **error) G_GNUC
 gboolean pv_kerberos_get_ticket_info(PvKerberos *kerberos, const char *service, guint *kvno, gint *enctype, gsize *token_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
+ * pv_kerberos_check_key:
+ * @password: what the service's key is said to be made of
+ * @salt: (nullable): with this salt; NULL: none, as for RC4
+ * @fits: (out): whether the KDC seals tickets for @service with that key (RFC 3961, string-to-key and decryption)
+ *
+ * Gets the ticket if it is not there yet. Tells whether a device that was given that password will be able to read it,
+ * without asking the device.
+ *
+ * Returns: FALSE with an error of pv_kerberos_get_ticket().
+ */
+gboolean pv_kerberos_check_key(PvKerberos *kerberos, const char *service, PvSecret *password, const char *salt, gboolean *fits, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
  * PvNegotiate:
  *
  * One login to one service by SPNEGO, as HTTP Negotiate (RFC 4559) and LDAP's GSS-SPNEGO carry it. It proves who both
