@@ -410,13 +410,14 @@ certificate_take_identity(PvJob *job, PvCaIdentity *identity, PvSecret **passwor
 	identity->account = pv_job_get_fact(job, "account.name");
 	identity->realm = pv_job_get_fact(job, "account.realm");
 	if (identity->account == NULL || identity->realm == NULL ||
-	    !pv_job_has_secret(job, "account", PV_SECRET_CURRENT)) {
+	    (!pv_job_has_secret(job, "account", PV_SECRET_PENDING) &&
+		!pv_job_has_secret(job, "account", PV_SECRET_CURRENT))) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
 		    "the device is to ask itself, and has no account to do so: run the stage "
 		    "ad-account first, with a directory that has a Kerberos realm");
 		return FALSE;
 	}
-	*password = pv_job_dup_secret(job, "account", PV_SECRET_CURRENT, error);
+	*password = pv_job_dup_account_password(job, error);
 	identity->password = *password;
 	return *password != NULL;
 }

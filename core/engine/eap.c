@@ -236,8 +236,9 @@ eap_read_secrets(PvEap *eap, PvJob *job, GError **error)
 		eap->shared_key =
 		    eap_dup_secret(eap, "shared-key", EAP_PAC_PASSWORD_MAX, &local_error);
 	if (local_error == NULL && eap->method->proof == EAP_BY_PASSWORD && eap->password == NULL &&
-	    pv_job_has_secret(job, "account", PV_SECRET_CURRENT))
-		eap->password = pv_job_dup_secret(job, "account", PV_SECRET_CURRENT, &local_error);
+	    (pv_job_has_secret(job, "account", PV_SECRET_PENDING) ||
+		pv_job_has_secret(job, "account", PV_SECRET_CURRENT)))
+		eap->password = pv_job_dup_account_password(job, &local_error);
 	if (local_error == NULL)
 		return TRUE;
 	g_propagate_error(error, g_steal_pointer(&local_error));

@@ -44,6 +44,7 @@ engine_plan_stage(
     PvJob *job, const PvPipeline *pipeline, guint index, PvStagePlan *row, GError **error)
 {
 	const PvPipelineStage *entry = pipeline->stages->pdata[index];
+	pv_job_set_pipeline(job, pipeline);
 	pv_job_set_stage(job, entry);
 	if (!pv_job_is_wanted(job, entry)) {
 		row->outcome = "skipped";

@@ -22,6 +22,7 @@ struct PvJob {
 	GHashTable *taken; /* those before, whose names the writes lend; NULL: none */
 	GCancellable *cancellable; /* owned; NULL: none */
 	const PvPipelineStage *stage; /* borrowed */
+	const PvPipeline *pipeline; /* borrowed; NULL: not known */
 	PvWsman *wsman; /* owned; NULL: not dialled yet */
 	GPtrArray *logins; /* of PvLogin, owned; NULL: not listed yet */
 	guint login_failures; /* recorded failures of the last hour, this job's included */
@@ -38,6 +39,16 @@ void pv_job_free_logins(PvJob *job);
 gboolean pv_job_next_login(gpointer data, const char *realm, guint attempt, char **user,
     PvSecret **password, GError **error);
 void pv_job_login_worked(gpointer data, guint attempt);
+
+/* core/engine/job.c: a new session; @kerberos: (nullable): logs in by its tickets and by nothing else */
+PvWsman *pv_job_new_session(PvJob *job, PvKerberos *kerberos, GError **error);
+/* whether the device is managed: set up, with a certificate of the site's CA */
+gboolean pv_job_is_operational(PvJob *job);
+
+/* core/engine/ticket.c: logs in to the device by ticket in a session of its own, and reads a little. TRUE: it was accepted. FALSE:
+ * the error says why not, with what can be read of the device by other logins; *state tells how far it came */
+gboolean pv_job_try_ticket(PvJob *job, PvKerberos *kerberos, PvTicketState *state, GError **error);
+char *pv_job_dup_service(PvJob *job, GError **error); /* "HTTP/FQDN:PORT"; CONFIG without an FQDN */
 
 /* core/engine/engine.c: a dry run in two steps, for pv_engine_plan() and pv_engine_verify() */
 PvJob *pv_engine_new_dry_job(PvSite *site, const PvDeviceRow *device, const char *trace_dir,

@@ -71,6 +71,26 @@ pv_job_set_stage(PvJob *job, const PvPipelineStage *stage)
 }
 
 void
+pv_job_set_pipeline(PvJob *job, const PvPipeline *pipeline)
+{
+	job->pipeline = pipeline;
+}
+
+gboolean
+pv_job_has_later_stage(PvJob *job, const char *type)
+{
+	guint index = 0;
+	if (job->pipeline == NULL || !g_ptr_array_find(job->pipeline->stages, job->stage, &index))
+		return FALSE;
+	for (guint i = index + 1; i < job->pipeline->stages->len; i++) {
+		const PvPipelineStage *later = job->pipeline->stages->pdata[i];
+		if (g_str_equal(later->stage->type, type) && pv_job_is_wanted(job, later))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+void
 pv_job_take_wsman(PvJob *job, PvWsman *wsman)
 {
 	pv_wsman_free(job->wsman);
@@ -383,6 +403,18 @@ pv_job_dup_secret(PvJob *job, const char *name, PvSecretState state, GError **er
 }
 
 PvSecret *
+pv_job_dup_account_password(PvJob *job, GError **error)
+{
+	if (pv_job_has_secret(job, "account", PV_SECRET_PENDING))
+		return pv_job_dup_secret(job, "account", PV_SECRET_PENDING, error);
+	if (pv_job_has_secret(job, "account", PV_SECRET_CURRENT))
+		return pv_job_dup_secret(job, "account", PV_SECRET_CURRENT, error);
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+	    "the device's account has no password here: run the stage ad-account");
+	return NULL;
+}
+
+PvSecret *
 pv_job_dup_param_secret(PvJob *job, const char *param, GError **error)
 {
 	return pv_values_dup_secret(job->stage->values, param, error);
@@ -432,8 +464,8 @@ pv_job_check_client_certificate(
 
 /* Set-up or managed: what the job knows before it dials. A device that was committed by us is never again
  * talked to without verification, whatever certificate it shows. */
-static gboolean
-job_is_operational(PvJob *job)
+gboolean
+pv_job_is_operational(PvJob *job)
 {
 	return g_strcmp0(g_hash_table_lookup(job->facts, "amt.state"), "operational") == 0;
 }
@@ -539,8 +571,24 @@ job_choose_psk(PvJob *job, char **pid, PvSecret **pps, GError **error)
 	return TRUE;
 }
 
-static PvWsman *
-job_new_session(PvJob *job, GError **error)
+/* The site's own ticket, where devices are to be logged in to by ticket. A changed password proves itself by being taken, for
+ * which a ticket would be no proof. NULL: by password. */
+static PvKerberos *
+job_dup_kerberos(PvJob *job)
+{
+	g_autoptr(PvKerberos) kerberos = NULL;
+	g_autoptr(GError) error = NULL;
+	if (!job->site->login_kerberos || !pv_job_is_operational(job) ||
+	    pv_job_has_secret(job, "admin", PV_SECRET_PENDING) ||
+	    pv_device_get_fqdn(job->device) == NULL)
+		return NULL;
+	if (!pv_site_dup_kerberos(job->site, &kerberos, job->cancellable, &error))
+		pv_job_progress(job, "log in by password: %s", error->message);
+	return g_steal_pointer(&kerberos);
+}
+
+PvWsman *
+pv_job_new_session(PvJob *job, PvKerberos *only, GError **error)
 {
 	const char *fqdn = pv_device_get_fqdn(job->device);
 	const char *address = pv_device_get_address(job->device);
@@ -552,7 +600,7 @@ job_new_session(PvJob *job, GError **error)
 		    pv_device_get_name(job->device));
 		return NULL;
 	}
-	gboolean operational = job_is_operational(job);
+	gboolean operational = pv_job_is_operational(job);
 	const char *mode = pv_job_get_fact(job, "tls.mode");
 	gboolean psk = !operational && mode != NULL && g_str_has_prefix(mode, "psk");
 	g_autoptr(PvIdentity) identity = NULL;
@@ -572,6 +620,11 @@ job_new_session(PvJob *job, GError **error)
 	g_autoptr(PvTrust) trust = NULL;
 	if (!key_only && !pv_site_dup_trust(job->site, &trust, job->cancellable, error))
 		return NULL;
+	g_autoptr(PvKerberos) kerberos =
+	    only != NULL ? pv_kerberos_ref(only) : job_dup_kerberos(job);
+	g_autofree char *service = kerberos != NULL ? pv_job_dup_service(job, error) : NULL;
+	if (kerberos != NULL && service == NULL)
+		return NULL;
 	const PvWsmanOptions options = {
 		.address = address,
 		.port = job->site->device_port,
@@ -586,7 +639,9 @@ job_new_session(PvJob *job, GError **error)
 		.psk = pps,
 		.connect_msec = job->site->connect_msec,
 		.request_msec = job->site->request_msec,
-		.next = pv_job_next_login,
+		.kerberos = kerberos,
+		.service = service,
+		.next = only == NULL ? pv_job_next_login : NULL,
 		.worked = pv_job_login_worked,
 		.data = job,
 		.trace_dir = job->trace_dir,
@@ -599,7 +654,7 @@ PvWsman *
 pv_job_get_wsman(PvJob *job, GError **error)
 {
 	if (job->wsman == NULL)
-		job->wsman = job_new_session(job, error);
+		job->wsman = pv_job_new_session(job, NULL, error);
 	return job->wsman;
 }
 

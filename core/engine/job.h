@@ -27,6 +27,8 @@ void pv_job_set_trace_dir(PvJob *job, const char *trace_dir);
 void pv_job_set_progress(PvJob *job, PvJobProgressFunc func, gpointer data);
 /* the stage that the next calls are for; borrowed */
 void pv_job_set_stage(PvJob *job, const PvPipelineStage *stage);
+/* the pipeline that the stages are of, for pv_job_has_later_stage(); borrowed; NULL: a single stage, as in tests */
+void pv_job_set_pipeline(PvJob *job, const PvPipeline *pipeline);
 /* a session made elsewhere, for tests against a fake device */
 void pv_job_take_wsman(PvJob *job, PvWsman *wsman);
 GHashTable *pv_job_get_facts(PvJob *job); /* lent */

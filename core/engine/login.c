@@ -178,6 +178,9 @@ pv_job_login_worked(gpointer data, guint attempt)
 	if (!login_write_failures(job, &error))
 		g_warning("forget failed logins of %s: %s", pv_device_get_uuid(job->device),
 		    error->message);
+	const GError *problem = job->wsman != NULL ? pv_wsman_get_ticket_problem(job->wsman) : NULL;
+	if (problem != NULL)
+		pv_job_progress(job, "%s", problem->message);
 	if (job->logins != NULL && attempt < job->logins->len) {
 		const PvLogin *login = job->logins->pdata[attempt];
 		pv_job_progress(job, "logged in as %s with the %s", login->user, login->source);

@@ -577,6 +577,7 @@ runner_run_job(Work *work)
 		return;
 	}
 	work->count = pipeline->stages->len;
+	pv_job_set_pipeline(job, pipeline);
 	guint first = work->index;
 	runner_tell(work, PV_RUNNER_JOB_STARTED, NULL, NULL, 0);
 	for (; work->index < work->count; work->index++) {

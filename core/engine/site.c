@@ -51,6 +51,11 @@ static const PvParam listener_params[] = {
 	{ NULL },
 };
 
+static const PvParam login_params[] = {
+	{ "kerberos", PV_PARAM_BOOL, "false", "log in to managed devices by a ticket of the directory's service account; by password where a device does not take it" },
+	{ NULL },
+};
+
 static const PvParam trust_params[] = {
 	{ "file", PV_PARAM_PATH, NULL, "PEM with the certificates of a CA" },
 	{ NULL },
@@ -71,6 +76,7 @@ static const PvParam site_params[] = {
 	{ "listener", PV_PARAM_OBJECT, "{}", "the hello listener", .fields = listener_params },
 	{ "device-port", PV_PARAM_INT, "16993", "TCP port of AMT over TLS", .minimum = 1, .maximum = 65535 },
 	{ "workers", PV_PARAM_INT, "64", "devices at work at once", .minimum = 1, .maximum = 4096 },
+	{ "login", PV_PARAM_OBJECT, "{}", "how the service logs in to managed devices", .fields = login_params },
 	{ "login-attempts", PV_PARAM_INT, "4", "passwords tried at a device in one job; AMT locks logins at 10", .minimum = 1, .maximum = 8 },
 	{ "connect-timeout", PV_PARAM_INT, "10", "to connect and shake hands", .unit = "s", .minimum = 1, .maximum = 300 },
 	{ "request-timeout", PV_PARAM_INT, "60", "for one request", .unit = "s", .minimum = 1, .maximum = 600 },
@@ -401,6 +407,8 @@ site_read_settings(PvSite *site, const PvValues *values)
 	site->listen_port = (guint)pv_values_get_int(listener, "port");
 	site->device_port = (guint)pv_values_get_int(values, "device-port");
 	site->workers = (guint)pv_values_get_int(values, "workers");
+	site->login_kerberos =
+	    pv_values_get_bool(pv_values_get_object(values, "login", 0), "kerberos");
 	site->login_attempts = (guint)pv_values_get_int(values, "login-attempts");
 	site->connect_msec = (guint)pv_values_get_int(values, "connect-timeout") * 1000;
 	site->request_msec = (guint)pv_values_get_int(values, "request-timeout") * 1000;
@@ -411,6 +419,19 @@ site_read_settings(PvSite *site, const PvValues *values)
 		candidate->values = (PvValues *)entry;
 		g_ptr_array_add(site->candidates, candidate);
 	}
+}
+
+static gboolean
+site_check_login(const PvSite *site, GError **error)
+{
+	if (!site->login_kerberos ||
+	    (site->directory != NULL && site->directory->kerberos != NULL))
+		return TRUE;
+	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+	    "%s: the site's directory has no Kerberos account that could log in: take it out, or "
+	    "use a directory that has one",
+	    pv_values_get_where(pv_values_get_object(site->values, "login", 0), "kerberos"));
+	return FALSE;
 }
 
 static PvSecret *
@@ -520,6 +541,7 @@ site_open_parts(PvSite *site, const char *actor, GError **error)
 		}
 	}
 	site->trust = pv_site_trust_new(site);
+	site->kerberos = pv_site_kerberos_new();
 	return site_open_ca(site, error);
 }
 
@@ -556,6 +578,8 @@ pv_site_open(const char *path, const char *actor, PvSiteFlags flags, GError **er
 	    !site_read_groups(site, site->values, error))
 		return NULL;
 	site_read_settings(site, site->values);
+	if (!site_check_login(site, error))
+		return NULL;
 	if ((flags & PV_SITE_CONFIG_ONLY) == 0 && !site_open_parts(site, actor, error))
 		return NULL;
 	return g_steal_pointer(&site);
@@ -568,6 +592,7 @@ pv_site_free(PvSite *site)
 		return;
 	if (site->ca_handle != NULL)
 		site->ca->close(site->ca_handle);
+	pv_site_kerberos_free(site->kerberos);
 	if (site->directory_handle != NULL)
 		site->directory->close(site->directory_handle);
 	pv_db_unref(site->db);

@@ -5,6 +5,8 @@
 #include "core/net/tls.h"
 #include "core/store/db.h"
 
+#include <provost/kerberos.h>
+
 G_BEGIN_DECLS
 
 /* A pair to try when the device asks for a login and its own password is not known. */
@@ -21,6 +23,7 @@ typedef struct {
 
 /* Whom certificates of devices chain to; see pv_site_dup_trust(). */
 typedef struct PvSiteTrust PvSiteTrust;
+typedef struct PvSiteKerberos PvSiteKerberos;
 
 /* One deployment: site.json and what it names, open. Immutable after pv_site_open() but for the store's contents. */
 typedef struct {
@@ -51,6 +54,8 @@ typedef struct {
 	guint listen_port; /* 9971 */
 	guint device_port; /* 16993 */
 	guint workers; /* threads; default 64 */
+	gboolean login_kerberos; /* by ticket first, where a device is managed */
+	PvSiteKerberos *kerberos; /* the service's own login; NULL: opened without the store */
 	guint login_attempts; /* at most, per job and device; default 4, below the firmware's 10 */
 	guint connect_msec, request_msec;
 } PvSite;
@@ -113,5 +118,17 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PvSiteNeeds, pv_site_needs_clear)
 /* The provider's own rows; the site has a directory. */
 gboolean pv_site_check_directory(
     PvSite *site, PvReport *report, GCancellable *cancellable, GError **error);
+
+/**
+ * pv_site_dup_kerberos:
+ * @kerberos: (out) (transfer full): the service's login by the directory's account; NULL without an error: it has none
+ *
+ * Logs in at first need, and keeps the login for all threads. After a failure the next try is a minute later;
+ * until then the same error.
+ */
+gboolean pv_site_dup_kerberos(PvSite *site, PvKerberos **kerberos, GCancellable *cancellable, GError **error);
+PvSiteKerberos *pv_site_kerberos_new(void);
+PvSiteKerberos *pv_site_kerberos_new_fixed(PvKerberos *kerberos); /* for tests: no directory is asked */
+void pv_site_kerberos_free(PvSiteKerberos *kerberos);
 
 G_END_DECLS

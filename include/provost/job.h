@@ -160,6 +160,38 @@ gboolean pv_job_confirm_secret(PvJob *job, const char *name, GError **error) G_G
 gboolean pv_job_has_secret(PvJob *job, const char *name, PvSecretState state);
 PvSecret *pv_job_dup_secret(PvJob *job, const char *name, PvSecretState state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/**
+ * pv_job_dup_account_password:
+ *
+ * The password of the device's own account that the directory has now: the pending one, if there is one, for the stage
+ * ad-account, which stands before all others that use it, has given it to the directory.
+ *
+ * Returns: (transfer full): NULL with PV_ERROR_CONFIG when there is none.
+ */
+PvSecret *pv_job_dup_account_password(PvJob *job, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * pv_job_has_later_stage:
+ * @type: such as "kerberos"
+ *
+ * Returns: whether the pipeline has such a stage after the one at work, with a condition, if any, that holds now.
+ */
+gboolean pv_job_has_later_stage(PvJob *job, const char *type);
+
+/**
+ * pv_job_prove_account_key:
+ * @password: what the device was given, with the facts account.salt and account.kvno
+ *
+ * The ticket test: gets a ticket for the device by the directory's service account, opens it with the key that @password
+ * makes, and shows it to the device. A device whose access entries do not have the service account refuses it, too:
+ * that is told apart from a wrong key by the former test and by what the device tells of itself. What cannot be tried,
+ * such as with a directory without Kerberos, is said by pv_job_progress() and is no error.
+ *
+ * Returns: FALSE with PV_ERROR_PENDING while the KDC still has the former key, PV_ERROR_REJECTED (the key is another, clocks
+ * differ), PV_ERROR_CONFIG (no such service name), PV_ERROR_UNREACHABLE.
+ */
+gboolean pv_job_prove_account_key(PvJob *job, PvSecret *password, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Resolves a parameter of kind SECRET. */
 PvSecret *pv_job_dup_param_secret(PvJob *job, const char *param, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
