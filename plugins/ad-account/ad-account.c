@@ -8,6 +8,13 @@
 #define AD_ACCOUNT_SHORT_NAME_MAX 15 /* a NetBIOS name's; tools derive the account from it */
 #define AD_ACCOUNT_NAME_MAX 20 /* sAMAccountName of a user (MS-ADTS 3.1.1.6) */
 #define AD_ACCOUNT_PASSWORD_LENGTH 32
+#define AD_ACCOUNT_DAY_SEC 86400
+
+/* A new password stays pending until the device has its key: the stage kerberos confirms it then. Between the two,
+ * AD_ACCOUNT_TAKEN says that the directory has the pending one, by the key version that it made; without the fact an
+ * interrupted change is begun again, with the same password. */
+#define AD_ACCOUNT_TAKEN "account.pending-kvno"
+#define AD_ACCOUNT_TIME "account.password-time" /* of the last change, seconds since 1970 */
 
 /* What the account should be, with the strings that PvAccountSpec only lends. */
 typedef struct {
@@ -162,24 +169,58 @@ ad_account_plan_groups(PvPlan *plan, const AdAccount *account, const PvAccount *
 			pv_plan_add(plan, account->object, "memberOf", "", account->spec.groups[i]);
 }
 
+/* Whether the directory took the pending password, and nobody has set another one since. */
+static gboolean
+ad_account_is_taken(PvJob *job, guint kvno)
+{
+	const char *taken = pv_job_get_fact(job, AD_ACCOUNT_TAKEN);
+	g_autofree char *now = g_strdup_printf("%u", kvno);
+	return pv_job_has_secret(job, "account", PV_SECRET_PENDING) && g_strcmp0(taken, now) == 0;
+}
+
+static gint64
+ad_account_get_age_days(PvJob *job)
+{
+	const char *text = pv_job_get_fact(job, AD_ACCOUNT_TIME);
+	gint64 made_sec = text != NULL ? g_ascii_strtoll(text, NULL, 10) : 0;
+	gint64 now_sec = g_get_real_time() / G_USEC_PER_SEC;
+	return made_sec > 0 && made_sec < now_sec ? (now_sec - made_sec) / AD_ACCOUNT_DAY_SEC : 0;
+}
+
+/* Why there should be a new one; NULL: it is right. (transfer full) */
+static char *
+ad_account_dup_reason(PvJob *job, const PvAccount *found)
+{
+	const char *known = pv_job_get_fact(job, "account.kvno");
+	gint64 most_days = pv_job_get_int(job, "max-age-days");
+	g_autofree char *kvno = g_strdup_printf("%u", found == NULL ? 0 : found->kvno);
+	if (found == NULL || found->kvno == 0)
+		return g_strdup("");
+	if (ad_account_is_taken(job, found->kvno))
+		return NULL;
+	if (pv_job_has_secret(job, "account", PV_SECRET_PENDING))
+		return g_strdup("(interrupted)");
+	if (!pv_job_has_secret(job, "account", PV_SECRET_CURRENT))
+		return g_strdup("(not known here)");
+	if (known != NULL && !g_str_equal(known, kvno))
+		return g_strdup("(changed elsewhere)");
+	gint64 days = ad_account_get_age_days(job);
+	return most_days > 0 && days >= most_days
+		   ? g_strdup_printf("(%" G_GINT64_FORMAT " days old)", days)
+		   : NULL;
+}
+
 /* A password is right when the directory has the key that came from the one we keep. The key version tells
  * a reset by somebody else, which cuts the device's Kerberos off. */
 static void
 ad_account_plan_password(PvJob *job, PvPlan *plan, const AdAccount *account, const PvAccount *found)
 {
-	const char *known = pv_job_get_fact(job, "account.kvno");
-	g_autofree char *kvno = g_strdup_printf("%u", found == NULL ? 0 : found->kvno);
-	const char *from = NULL;
-	if (found == NULL || found->kvno == 0)
-		from = "";
-	else if (pv_job_has_secret(job, "account", PV_SECRET_PENDING))
-		from = "(interrupted)";
-	else if (!pv_job_has_secret(job, "account", PV_SECRET_CURRENT))
-		from = "(not known here)";
-	else if (known != NULL && !g_str_equal(known, kvno))
-		from = "(changed elsewhere)";
+	g_autofree char *from = ad_account_dup_reason(job, found);
 	if (from != NULL)
 		pv_plan_add(plan, account->object, "password", from, "(new)");
+	else if (pv_job_has_secret(job, "account", PV_SECRET_PENDING) &&
+		 !pv_job_has_later_stage(job, "kerberos"))
+		pv_plan_add(plan, account->object, "password", "(not confirmed)", "(in use)");
 }
 
 static void
@@ -199,6 +240,14 @@ ad_account_set_kvno(PvJob *job, const PvAccount *found)
 {
 	g_autofree char *kvno = g_strdup_printf("%u", found->kvno);
 	pv_job_set_fact(job, "account.kvno", kvno);
+}
+
+static void
+ad_account_set_time(PvJob *job)
+{
+	g_autofree char *now =
+	    g_strdup_printf("%" G_GINT64_FORMAT, g_get_real_time() / G_USEC_PER_SEC);
+	pv_job_set_fact(job, AD_ACCOUNT_TIME, now);
 }
 
 static gboolean
@@ -241,7 +290,22 @@ ad_account_plan(PvJob *job, PvPlan *plan, GError **error)
 	if (pv_plan_get_length(plan) ==
 	    before) /* else the known version is what tells the difference */
 		ad_account_set_kvno(job, found);
+	if (pv_job_get_fact(job, AD_ACCOUNT_TIME) ==
+	    NULL) /* of before this was kept: it ages from now on */
+		ad_account_set_time(job);
 	return TRUE;
+}
+
+/* The directory has it: from here on both are known, the former one for a device that still has its key. */
+static gboolean
+ad_account_note_password(PvJob *job, const PvAccount *found, GError **error)
+{
+	g_autofree char *kvno = g_strdup_printf("%u", found->kvno);
+	pv_job_set_fact(job, "account.kvno", kvno);
+	pv_job_set_fact(job, "account.salt", found->salt);
+	pv_job_set_fact(job, AD_ACCOUNT_TAKEN, kvno);
+	ad_account_set_time(job);
+	return pv_job_save_facts(job, error);
 }
 
 /* Sealed and on the disk first, so that whatever the directory took is known here after any crash. */
@@ -249,6 +313,7 @@ static gboolean
 ad_account_set_password(PvJob *job, const PvDirectory *directory, gpointer handle,
     const PvAccountSpec *spec, GError **error)
 {
+	g_autoptr(PvAccount) found = NULL;
 	g_autoptr(PvSecret) password =
 	    pv_job_new_secret(job, "account", AD_ACCOUNT_PASSWORD_LENGTH, error);
 	if (password == NULL)
@@ -257,14 +322,33 @@ ad_account_set_password(PvJob *job, const PvDirectory *directory, gpointer handl
 		g_prefix_error(error, "set password of account %s: ", spec->name);
 		return FALSE;
 	}
-	if (!pv_job_confirm_secret(job, "account", error))
-		return FALSE;
-	g_autoptr(PvAccount) found = NULL;
 	if (!directory->find(handle, spec, &found, pv_job_get_cancellable(job), error))
 		return FALSE;
-	if (found != NULL)
-		ad_account_set_kvno(job, found);
+	return found == NULL || ad_account_note_password(job, found, error);
+}
+
+/* Without a stage that gives the device the key nothing is left to wait for. */
+static gboolean
+ad_account_confirm_password(PvJob *job, GError **error)
+{
+	if (pv_job_has_later_stage(job, "kerberos"))
+		return TRUE;
+	if (!pv_job_confirm_secret(job, "account", error))
+		return FALSE;
+	pv_job_set_fact(job, AD_ACCOUNT_TAKEN, NULL);
 	return TRUE;
+}
+
+/* what the row of the password says it is now; NULL: there is none. Lent */
+static const char *
+ad_account_find_reason(const PvPlan *plan, const char *object)
+{
+	for (guint i = 0; i < pv_plan_get_length(plan); i++) {
+		const PvChange *row = pv_plan_get(plan, i);
+		if (g_str_equal(row->object, object) && g_str_equal(row->property, "password"))
+			return row->from;
+	}
+	return NULL;
 }
 
 static gboolean
@@ -277,13 +361,17 @@ ad_account_apply(PvJob *job, const PvPlan *plan, GError **error)
 	if (directory == NULL || !ad_account_init(&account, job, error))
 		return FALSE;
 
-	gboolean password = pv_plan_has(plan, account.object, "password");
-	if ((!password || pv_plan_get_length(plan) > 1) &&
+	const char *password = ad_account_find_reason(plan, account.object);
+	if ((password == NULL || pv_plan_get_length(plan) > 1) &&
 	    !directory->ensure(handle, &account.spec, &made, pv_job_get_cancellable(job), error)) {
 		g_prefix_error(error, "make account %s: ", account.name);
 		return FALSE;
 	}
-	return !password || ad_account_set_password(job, directory, handle, &account.spec, error);
+	if (password == NULL)
+		return TRUE;
+	return (g_str_equal(password, "(not confirmed)") ||
+		   ad_account_set_password(job, directory, handle, &account.spec, error)) &&
+	       ad_account_confirm_password(job, error);
 }
 
 static gboolean
@@ -310,11 +398,15 @@ static const PvParam ad_account_params[] = {
 	{ "spn-ports", PV_PARAM_LIST,
 	    "[\"16992\", \"16993\", \"16994\", \"16995\", \"623\", \"664\"]",
 	    "ports of the service principal names HTTP/FQDN:PORT" },
+	{ "max-age-days", PV_PARAM_INT, "0",
+	    "a new password when the present one is that old; 0: never for its age", .unit = "days",
+	    .minimum = 0, .maximum = 3650 },
 	{ NULL },
 };
 
 static const char *const ad_account_provides[] = { "account.dn", "account.name", "account.sid",
-	"account.realm", "account.salt", "account.kvno", "account.id", "account.server", NULL };
+	"account.realm", "account.salt", "account.kvno", "account.id", "account.server",
+	AD_ACCOUNT_TIME, NULL };
 
 static const PvStage ad_account_stages[] = {
 	{

@@ -17,6 +17,8 @@
 	8 /* of AMT: Passphrase, Salt and IterationCount are there from 8.0 on */
 #define KERBEROS_OWN_SPN_VERSION 6 /* of AMT: from 6.0 on the SPN properties are ignored */
 #define KERBEROS_KEY_BYTES 16
+#define KERBEROS_PENDING \
+	"account.pending-kvno" /* of the stage ad-account: the directory has the pending password */
 
 /* Read-only, or the other way of giving the key: not sent back. */
 static const char *const kerberos_dropped[] = { "SupportedEncryptionAlgorithms",
@@ -130,9 +132,15 @@ kerberos_plan(PvJob *job, PvPlan *plan, GError **error)
 	    !pv_job_get_bool(job, "legacy") ? "the parameter \"legacy\" is not set"
 	    : !pv_job_is_legacy(job)	    ? "the device's group has no \"tls\": \"legacy\""
 					    : NULL;
+	gboolean pending = pv_job_has_secret(job, "account", PV_SECRET_PENDING);
 	if (wanted.version < KERBEROS_AES_VERSION && missing != NULL) {
-		pv_job_skip(job, "AMT %u knows only RC4 keys, and these are not allowed: %s",
-		    wanted.version, missing);
+		/* nobody is left who could not know it yet */
+		if (pending)
+			pv_plan_add(plan, "account", "password", "(not confirmed)", "(in use)");
+		else
+			pv_job_skip(job,
+			    "AMT %u knows only RC4 keys, and these are not allowed: %s",
+			    wanted.version, missing);
 		return TRUE;
 	}
 
@@ -146,11 +154,13 @@ kerberos_plan(PvJob *job, PvPlan *plan, GError **error)
 	const char *fqdn = pv_device_get_fqdn(pv_job_get_device(job));
 	if (wanted.version < KERBEROS_OWN_SPN_VERSION && fqdn != NULL)
 		kerberos_plan_spns(plan, settings, fqdn);
-	/* the key cannot be read back: the fact remembers which one was written */
-	if (g_strcmp0(pv_job_get_fact(job, "kerberos.key"), wanted.key) != 0)
+	/* the key cannot be read back: the fact remembers which one was written, and a password that is still pending
+	 * that its key was never tried */
+	gboolean known = g_strcmp0(pv_job_get_fact(job, "kerberos.key"), wanted.key) == 0;
+	if (!known || pending)
 		pv_plan_add(plan, KERBEROS_CLASS,
-		    wanted.version >= KERBEROS_AES_VERSION ? "Passphrase" : "MasterKey", "",
-		    "(secret)");
+		    wanted.version >= KERBEROS_AES_VERSION ? "Passphrase" : "MasterKey",
+		    known ? "(not proved)" : "", "(secret)");
 	return TRUE;
 }
 
@@ -192,11 +202,9 @@ kerberos_make_rc4_key(PvSecret *password, guint8 key[KERBEROS_KEY_BYTES], GError
 }
 
 static gboolean
-kerberos_set_key(PvInstance *settings, const KerberosWanted *wanted, PvJob *job, GError **error)
+kerberos_set_key(PvInstance *settings, const KerberosWanted *wanted, PvJob *job, PvSecret *password,
+    GError **error)
 {
-	g_autoptr(PvSecret) password = pv_job_dup_secret(job, "account", PV_SECRET_CURRENT, error);
-	if (password == NULL)
-		return FALSE;
 	for (guint i = 0; kerberos_dropped[i] != NULL; i++)
 		pv_instance_set(settings, kerberos_dropped[i], NULL);
 	if (wanted->version >= KERBEROS_AES_VERSION) {
@@ -223,26 +231,51 @@ kerberos_set_key(PvInstance *settings, const KerberosWanted *wanted, PvJob *job,
 
 /* Always the whole set: a Put without the key would leave the firmware to guess what becomes of it. */
 static gboolean
+kerberos_write(
+    PvJob *job, PvWsman *amt, const KerberosWanted *wanted, PvSecret *password, GError **error)
+{
+	g_autoptr(PvInstance) settings = pv_wsman_get(amt, KERBEROS_CLASS, NULL, error);
+	if (settings == NULL)
+		return FALSE;
+	pv_instance_set(settings, "KeyVersion", wanted->kvno);
+	pv_instance_set(settings, "KrbEnabled", "true");
+	pv_instance_set(settings, "MaximumClockTolerance", wanted->tolerance);
+	pv_instance_set(settings, "RealmName", wanted->realm);
+	if (kerberos_set_key(settings, wanted, job, password, error) &&
+	    pv_wsman_put(amt, settings, error))
+		return TRUE;
+	g_prefix_error(error, "switch on kerberos: ");
+	return FALSE;
+}
+
+/* The second half of a change of password: account and device agree, and the former one is history. */
+static gboolean
+kerberos_confirm(PvJob *job, GError **error)
+{
+	if (pv_job_has_secret(job, "account", PV_SECRET_PENDING) &&
+	    !pv_job_confirm_secret(job, "account", error))
+		return FALSE;
+	pv_job_set_fact(job, KERBEROS_PENDING, NULL);
+	return TRUE;
+}
+
+static gboolean
 kerberos_apply(PvJob *job, const PvPlan *plan, GError **error)
 {
 	PvWsman *amt = pv_job_get_wsman(job, error);
-	if (amt == NULL)
-		return FALSE;
-	g_autoptr(PvInstance) settings = pv_wsman_get(amt, KERBEROS_CLASS, NULL, error);
 	g_auto(KerberosWanted) wanted = { 0 };
-	if (settings == NULL || !kerberos_init(&wanted, job, amt, error))
+	if (amt == NULL || !kerberos_init(&wanted, job, amt, error))
 		return FALSE;
-	pv_instance_set(settings, "KeyVersion", wanted.kvno);
-	pv_instance_set(settings, "KrbEnabled", "true");
-	pv_instance_set(settings, "MaximumClockTolerance", wanted.tolerance);
-	pv_instance_set(settings, "RealmName", wanted.realm);
-	if (!kerberos_set_key(settings, &wanted, job, error) ||
-	    !pv_wsman_put(amt, settings, error)) {
-		g_prefix_error(error, "switch on kerberos: ");
+	if (pv_plan_has(plan, "account", "password")) /* the device gets no key */
+		return kerberos_confirm(job, error);
+	g_autoptr(PvSecret) password = pv_job_dup_account_password(job, error);
+	if (password == NULL || !kerberos_write(job, amt, &wanted, password, error))
 		return FALSE;
-	}
 	pv_job_set_fact(job, "kerberos.key", wanted.key);
-	return TRUE;
+	return pv_job_save_facts(job, error) &&
+	       (!pv_job_get_bool(job, "ticket-test") ||
+		   pv_job_prove_account_key(job, password, error)) &&
+	       kerberos_confirm(job, error);
 }
 
 static const PvParam kerberos_params[] = {
@@ -251,6 +284,10 @@ static const PvParam kerberos_params[] = {
 	{ "legacy", PV_PARAM_BOOL, "false",
 	    "give AMT before 8.0 an RC4 key, the only one it knows, where the group is \"tls\": "
 	    "\"legacy\"" },
+	{ "ticket-test", PV_PARAM_BOOL, "true",
+	    "after a new key: log in by a ticket of the directory's service account, if it has "
+	    "one, "
+	    "before the former password is given up" },
 	{ NULL },
 };
 
