@@ -269,8 +269,8 @@ provcert_check_root(const ProvcertCase *c, GError **error)
 }
 
 /* The last common name, lower case, without "*." and a final dot. NULL: none. */
-static char *
-provcert_dup_common_name(X509 *certificate)
+char *
+pv_provisioning_dup_common_name(X509 *certificate)
 {
 	X509_NAME *subject = X509_get_subject_name(certificate);
 	int at = -1;
@@ -327,7 +327,7 @@ provcert_check_suffix(const ProvcertCase *c, GError **error)
 {
 	if (c->device->suffix == NULL || *c->device->suffix == '\0')
 		return TRUE;
-	g_autofree char *name = provcert_dup_common_name(c->leaf);
+	g_autofree char *name = pv_provisioning_dup_common_name(c->leaf);
 	g_autofree char *suffix = g_ascii_strdown(c->device->suffix, -1);
 	if (g_str_has_suffix(suffix, "."))
 		suffix[strlen(suffix) - 1] = '\0';
@@ -437,7 +437,7 @@ static char *
 provcert_dup_fact(const ProvcertCase *c, const char *rule)
 {
 	g_autofree char *root = provcert_dup_subject(c->last);
-	g_autofree char *name = provcert_dup_common_name(c->leaf);
+	g_autofree char *name = pv_provisioning_dup_common_name(c->leaf);
 	gint days = pv_identity_get_days_left(c->identity, c->now);
 	if (g_str_equal(rule, "chain"))
 		return g_strdup_printf("%d certificates up to %s", sk_X509_num(c->chain), root);

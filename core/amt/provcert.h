@@ -45,6 +45,9 @@ void pv_provisioning_report(const PvIdentity *identity, const PvProvisioningDevi
 /* "ab-cd-..." of the SHA-1 or SHA-256 of the certificate: how MEBx and setup.bin want a root's hash. (transfer full) */
 char *pv_provisioning_dup_thumbprint(X509 *certificate, gboolean sha256);
 
+/* The last common name, lower case, without "*." and a final dot. (transfer full); NULL: none */
+char *pv_provisioning_dup_common_name(X509 *certificate);
+
 /* Days from which on a person is told that a certificate ends: 90, 30 or 7, the smallest that @days_left has reached; 0: it
  * has ended; -1: not yet. */
 gint pv_provisioning_get_threshold(gint days_left);

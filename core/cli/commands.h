@@ -16,6 +16,11 @@ extern const PvCommand pv_command_ca_deny;
 extern const PvCommand pv_command_ca_pending;
 extern const PvCommand pv_command_ca_revoke;
 extern const PvCommand pv_command_ca_try;
+extern const PvCommand pv_command_certificate_check;
+extern const PvCommand pv_command_certificate_export;
+extern const PvCommand pv_command_certificate_install; /* certificate-request.c */
+extern const PvCommand pv_command_certificate_request;
+extern const PvCommand pv_command_certificate_thumbprint;
 extern const PvCommand pv_command_complete;
 extern const PvCommand pv_command_export;
 extern const PvCommand pv_command_help;

@@ -516,7 +516,7 @@ site_open_ca(PvSite *site, GError **error)
 }
 
 static gboolean
-site_open_parts(PvSite *site, const char *actor, GError **error)
+site_open_parts(PvSite *site, const char *actor, PvSiteFlags flags, GError **error)
 {
 	g_autoptr(PvSecret) key = pv_key_load(site->key_source, error);
 	if (key == NULL) {
@@ -530,7 +530,7 @@ site_open_parts(PvSite *site, const char *actor, GError **error)
 		return FALSE;
 	}
 	site_bind_secrets(site);
-	if (!site_load_identities(site, error))
+	if ((flags & PV_SITE_NO_CERTIFICATES) == 0 && !site_load_identities(site, error))
 		return FALSE;
 	if (site->directory != NULL) {
 		site->directory_handle = site->directory->open(site->directory_values, error);
@@ -580,7 +580,7 @@ pv_site_open(const char *path, const char *actor, PvSiteFlags flags, GError **er
 	site_read_settings(site, site->values);
 	if (!site_check_login(site, error))
 		return NULL;
-	if ((flags & PV_SITE_CONFIG_ONLY) == 0 && !site_open_parts(site, actor, error))
+	if ((flags & PV_SITE_CONFIG_ONLY) == 0 && !site_open_parts(site, actor, flags, error))
 		return NULL;
 	return g_steal_pointer(&site);
 }

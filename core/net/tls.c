@@ -535,6 +535,16 @@ tls_check_complete(const PvIdentity *identity, gboolean pem, GError **error)
 	return FALSE;
 }
 
+EVP_PKEY *
+pv_tls_load_key(const char *path, PvSecret *password, GError **error)
+{
+	pv_net_init();
+	g_auto(TlsBlob) blob = { 0 };
+	if (pv_token_is_uri(path))
+		return pv_token_load_key(path, password, error);
+	return tls_read_file(path, &blob, error) ? tls_read_pem_key(&blob, path, password, error) : NULL;
+}
+
 static PvIdentity *
 tls_load_identity(
     const char *path, const char *key_path, PvSecret *password, gboolean *is_pem, GError **error)

@@ -32,6 +32,8 @@ PvIdentity *pv_identity_load_partial(const char *path, const char *key_path, PvS
 /* The same from what is in memory: @certificates in any order, leaf being the one the key fits; a chain with a gap is
  * taken as far as it goes. @name: where it comes from, for messages. Objects are referenced. */
 PvIdentity *pv_identity_new(const char *name, STACK_OF(X509) *certificates, EVP_PKEY *key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A private key alone: PEM, or a PKCS#11 URI; errors as pv_identity_load(). (transfer full) */
+EVP_PKEY *pv_tls_load_key(const char *path, PvSecret *password, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvIdentity *pv_identity_ref(PvIdentity *identity);
 void pv_identity_unref(PvIdentity *identity);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvIdentity, pv_identity_unref)

@@ -70,6 +70,17 @@ expect /cli/usage/setup-bin/pps 64 '--psk makes PID and PPS' setup-bin create x 
 expect /cli/usage/setup-bin/records 64 'only with --psk' setup-bin create x --records 2
 expect /cli/usage/setup-bin/keep 64 'each record serves one computer' setup-bin create x --keep --psk
 expect /cli/usage/setup-bin/new-name 64 'NAME: 1 to 64 letters' setup-bin create x 'new-password=new:a b'
+expect /cli/usage/certificate/nothing 64 'certificate: one of request, install, check, thumbprint, export must follow' certificate
+expect /cli/usage/certificate-request/nothing 64 'too few arguments: FQDN' certificate request
+expect /cli/usage/certificate-request/name 64 'FQDN: a full host name' certificate request prov
+expect /cli/usage/certificate-request/form 64 '--form: one of oid, ou, both' certificate request prov.example.com --form dn
+expect /cli/usage/certificate-request/form-of-the-ca 64 'what the site'\''s CA issues' certificate request prov.example.com --form ou --ca
+expect /cli/usage/certificate-request/bits 64 '--bits: a whole number from 2048 to 4096' certificate request prov.example.com --bits 1024
+expect /cli/usage/certificate-install/nothing 64 'too few arguments: FILE' certificate install
+expect /cli/usage/certificate-check/two 64 'too many arguments' certificate check a b
+expect /cli/usage/certificate-thumbprint/two 64 'too many arguments' certificate thumbprint a b
+expect /cli/usage/certificate-export/nothing 64 'too few arguments: FILE' certificate export
+expect /cli/usage/certificate-export/both 64 'do not go together' certificate export x --passphrase-file a --passphrase-secret b
 expect /cli/usage/audit-verify/argument 64 'takes no arguments' audit verify x
 expect /cli/usage/help/unknown 64 'unknown command "teapot"' help teapot
 
