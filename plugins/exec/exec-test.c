@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "exec-program.h"
+#include <provost/program.h>
 
 #include <glib/gstdio.h>
 #include <provost/error.h>
@@ -66,10 +66,10 @@ exec_test_take_line(const char *text, gpointer data)
 }
 
 static gboolean
-exec_test_run(const char *script, ExecTestLines *lines, ExecOutcome *outcome, GError **error)
+exec_test_run(const char *script, ExecTestLines *lines, PvProgramOutcome *outcome, GError **error)
 {
 	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
-	const ExecProgram program = {
+	const PvProgram program = {
 		.path = "/bin/sh",
 		.argv = argv,
 		.input = "first\nsecond\n",
@@ -79,7 +79,7 @@ exec_test_run(const char *script, ExecTestLines *lines, ExecOutcome *outcome, GE
 		.line = exec_test_take_line,
 		.data = lines,
 	};
-	return exec_program_run(&program, outcome, error);
+	return pv_program_run(&program, outcome, error);
 }
 
 static void
@@ -88,7 +88,7 @@ exec_test_streams(void)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 	ExecTestLines lines = { .lines = texts };
-	g_auto(ExecOutcome) outcome = { 0 };
+	g_auto(PvProgramOutcome) outcome = { 0 };
 	gboolean ok =
 	    exec_test_run("read line; echo \"$line\"; printf 'one\\ntwo\\033[1m\\n\\nthree' "
 			  ">&2; exit 3",
@@ -132,7 +132,7 @@ exec_test_background(void)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 	ExecTestLines lines = { .lines = texts };
-	g_auto(ExecOutcome) outcome = { 0 };
+	g_auto(PvProgramOutcome) outcome = { 0 };
 	/* it keeps both pipes open: who waits for their end waits for ten minutes */
 	gboolean ok = exec_test_run("sleep 600 & echo $!", &lines, &outcome, &error);
 	g_assert_no_error(error);
@@ -147,7 +147,7 @@ exec_test_cancel(void)
 	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GCancellable) cancellable = g_cancellable_new();
 	ExecTestLines lines = { .cancellable = cancellable, .lines = texts };
-	g_auto(ExecOutcome) outcome = { 0 };
+	g_auto(PvProgramOutcome) outcome = { 0 };
 	g_assert_false(exec_test_run("sleep 600 & echo $! >&2; wait", &lines, &outcome, &error));
 	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 	g_assert_cmpuint(texts->len, ==, 1);
@@ -160,7 +160,7 @@ exec_test_lines_are_bounded(void)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 	ExecTestLines lines = { .lines = texts };
-	g_auto(ExecOutcome) outcome = { 0 };
+	g_auto(PvProgramOutcome) outcome = { 0 };
 	gboolean ok =
 	    exec_test_run("i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i + 1)); done "
 			  ">&2; head -c 100000 /dev/zero | tr '\\0' x >&2",

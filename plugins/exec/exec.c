@@ -5,7 +5,7 @@
 #include <provost/plugin.h>
 #include <string.h>
 
-#include "exec-program.h"
+#include <provost/program.h>
 #include "exec-reply.h"
 
 #define EXEC_PROTOCOL 1
@@ -223,7 +223,7 @@ exec_tell(const char *text, gpointer data)
 
 /* Why it failed: what it said in its answer, or else in its last line. (transfer full) */
 static char *
-exec_dup_reason(Exec *exec, const ExecReply *reply, const ExecOutcome *outcome)
+exec_dup_reason(Exec *exec, const ExecReply *reply, const PvProgramOutcome *outcome)
 {
 	const char *reason = reply->text != NULL ? reply->text : outcome->last;
 	if (reason == NULL)
@@ -234,7 +234,7 @@ exec_dup_reason(Exec *exec, const ExecReply *reply, const ExecOutcome *outcome)
 }
 
 static gboolean
-exec_judge(Exec *exec, const ExecReply *reply, const ExecOutcome *outcome, GError **error)
+exec_judge(Exec *exec, const ExecReply *reply, const PvProgramOutcome *outcome, GError **error)
 {
 	if (outcome->code == 0)
 		return TRUE;
@@ -294,7 +294,7 @@ exec_run(Exec *exec, ExecReply *reply, GError **error)
 	g_ptr_array_add(argv, NULL);
 
 	GString *input = exec_build_input(exec);
-	const ExecProgram program = {
+	const PvProgram program = {
 		.path = exec->path,
 		.argv = (const char *const *)argv->pdata,
 		.input = input->str,
@@ -304,8 +304,8 @@ exec_run(Exec *exec, ExecReply *reply, GError **error)
 		.line = exec_tell,
 		.data = exec,
 	};
-	g_auto(ExecOutcome) outcome = { 0 };
-	gboolean ran = exec_program_run(&program, &outcome, error);
+	g_auto(PvProgramOutcome) outcome = { 0 };
+	gboolean ran = pv_program_run(&program, &outcome, error);
 	explicit_bzero(input->str, input->allocated_len);
 	g_string_free(input, TRUE);
 	if (!ran)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE /* memfd_create */
-#include "exec-program.h"
+#include <provost/program.h>
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -15,20 +15,20 @@
 #include <unistd.h>
 
 enum {
-	EXEC_OUTPUT_BYTES = 1024 * 1024,
-	EXEC_LINE_BYTES = 512, /* of standard error; the rest of a line is left out */
-	EXEC_LINES = 200, /* then no more are told */
-	EXEC_GRACE_SEC = 2, /* between SIGTERM and SIGKILL */
+	PROGRAM_OUTPUT_BYTES = 1024 * 1024,
+	PROGRAM_LINE_BYTES = 512, /* of standard error; the rest of a line is left out */
+	PROGRAM_LINES = 200, /* then no more are told */
+	PROGRAM_GRACE_SEC = 2, /* between SIGTERM and SIGKILL */
 };
 
 /* Nothing of the service's own environment: it may name credentials. */
-static const char *const exec_environment[] = { "LANG=C.UTF-8",
+static const char *const program_environment[] = { "LANG=C.UTF-8",
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 
 /* A program at work. */
 typedef struct {
-	const ExecProgram *program; /* lent */
-	ExecOutcome *outcome; /* lent */
+	const PvProgram *program; /* lent */
+	PvProgramOutcome *outcome; /* lent */
 	GPid pid; /* its group has the same number */
 	int ended; /* pidfd: readable once it has ended */
 	int output, errors; /* our ends of its pipes; -1: closed */
@@ -38,10 +38,10 @@ typedef struct {
 	    due_usec; /* monotonic: when something is to be done about it; G_MAXINT64: nothing more */
 	GError *stopped; /* owned: why it was told to end; NULL: it was not */
 	gboolean reaped; /* its number may be somebody else's by now */
-} ExecRun;
+} ProgramRun;
 
 void
-exec_outcome_clear(ExecOutcome *outcome)
+pv_program_outcome_clear(PvProgramOutcome *outcome)
 {
 	if (outcome->output != NULL)
 		g_string_free(outcome->output, TRUE);
@@ -49,7 +49,7 @@ exec_outcome_clear(ExecOutcome *outcome)
 }
 
 static void
-exec_run_clear(ExecRun *run)
+program_run_clear(ProgramRun *run)
 {
 	const int fds[] = { run->ended, run->output, run->errors };
 	for (gsize i = 0; i < G_N_ELEMENTS(fds); i++)
@@ -59,13 +59,13 @@ exec_run_clear(ExecRun *run)
 	g_clear_error(&run->stopped);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecRun, exec_run_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProgramRun, program_run_clear)
 
 /* In memory, so that secrets are on no disk; complete before the program starts, so that nobody waits for it. */
 static int
-exec_open_input(const ExecProgram *program, GError **error)
+program_open_input(const PvProgram *program, GError **error)
 {
-	int fd = memfd_create("provost-exec", MFD_CLOEXEC);
+	int fd = memfd_create("provost-program", MFD_CLOEXEC);
 	gsize done = 0;
 	while (fd >= 0 && done < program->input_bytes) {
 		ssize_t count = write(fd, program->input + done, program->input_bytes - done);
@@ -86,7 +86,7 @@ exec_open_input(const ExecProgram *program, GError **error)
 
 /* Between fork and exec: only what is safe there. */
 static void
-exec_set_up_child(gpointer data)
+program_set_up_child(gpointer data)
 {
 	const int *input = data;
 	const struct rlimit none = { 0, 0 };
@@ -100,15 +100,29 @@ exec_set_up_child(gpointer data)
 	(void)dup2(*input, STDIN_FILENO);
 }
 
-static gboolean
-exec_start(ExecRun *run, GError **error)
+/* (transfer container) of strings that are lent; ends with NULL */
+static GPtrArray *
+program_new_environment(const PvProgram *program)
 {
-	int input = exec_open_input(run->program, error);
+	GPtrArray *environment = g_ptr_array_new();
+	for (gsize i = 0; program_environment[i] != NULL; i++)
+		g_ptr_array_add(environment, (gpointer)program_environment[i]);
+	for (gsize i = 0; program->environment != NULL && program->environment[i] != NULL; i++)
+		g_ptr_array_add(environment, (gpointer)program->environment[i]);
+	g_ptr_array_add(environment, NULL);
+	return environment;
+}
+
+static gboolean
+program_start(ProgramRun *run, GError **error)
+{
+	int input = program_open_input(run->program, error);
 	if (input < 0)
 		return FALSE;
 	g_autoptr(GError) local = NULL;
+	g_autoptr(GPtrArray) environment = program_new_environment(run->program);
 	gboolean started = g_spawn_async_with_pipes("/", (char **)run->program->argv,
-	    (char **)exec_environment, G_SPAWN_DO_NOT_REAP_CHILD, exec_set_up_child, &input,
+	    (char **)environment->pdata, G_SPAWN_DO_NOT_REAP_CHILD, program_set_up_child, &input,
 	    &run->pid, NULL, &run->output, &run->errors, &local);
 	close(input);
 	if (!started) {
@@ -131,7 +145,7 @@ exec_start(ExecRun *run, GError **error)
 
 /* Takes the ownership of @why. */
 static void
-exec_stop(ExecRun *run, GError *why)
+program_stop(ProgramRun *run, GError *why)
 {
 	if (run->stopped != NULL) {
 		g_error_free(why);
@@ -140,11 +154,11 @@ exec_stop(ExecRun *run, GError *why)
 	run->stopped = why;
 	if (!run->reaped)
 		(void)kill(-run->pid, SIGTERM);
-	run->due_usec = g_get_monotonic_time() + EXEC_GRACE_SEC * G_USEC_PER_SEC;
+	run->due_usec = g_get_monotonic_time() + PROGRAM_GRACE_SEC * G_USEC_PER_SEC;
 }
 
 static void
-exec_end_line(ExecRun *run)
+program_end_line(ProgramRun *run)
 {
 	if (run->line->len == 0)
 		return;
@@ -156,37 +170,37 @@ exec_end_line(ExecRun *run)
 	g_strchomp(text);
 	if (*text == '\0')
 		return;
-	if (run->lines++ < EXEC_LINES && run->program->line != NULL)
+	if (run->lines++ < PROGRAM_LINES && run->program->line != NULL)
 		run->program->line(text, run->program->data);
 	g_free(run->outcome->last);
 	run->outcome->last = g_steal_pointer(&text);
 }
 
 static void
-exec_take_errors(ExecRun *run, const char *data, gsize length)
+program_take_errors(ProgramRun *run, const char *data, gsize length)
 {
 	for (gsize i = 0; i < length; i++) {
 		if (data[i] == '\n')
-			exec_end_line(run);
-		else if (run->line->len < EXEC_LINE_BYTES)
+			program_end_line(run);
+		else if (run->line->len < PROGRAM_LINE_BYTES)
 			g_string_append_c(run->line, data[i]);
 	}
 }
 
 static void
-exec_take_output(ExecRun *run, const char *data, gsize length)
+program_take_output(ProgramRun *run, const char *data, gsize length)
 {
 	GString *output = run->outcome->output;
-	if (output->len + length <= EXEC_OUTPUT_BYTES)
+	if (output->len + length <= PROGRAM_OUTPUT_BYTES)
 		g_string_append_len(output, data, (gssize)length);
 	else
-		exec_stop(run, g_error_new(PV_ERROR, PV_ERROR_PROTOCOL,
-				   "run %s: it wrote more than a mebibyte", run->program->path));
+		program_stop(run, g_error_new(PV_ERROR, PV_ERROR_PROTOCOL,
+				      "run %s: it wrote more than a mebibyte", run->program->path));
 }
 
 /* What is there; -1 in *fd at the end. */
 static void
-exec_read(ExecRun *run, int *fd, void (*take)(ExecRun *, const char *, gsize))
+program_read(ProgramRun *run, int *fd, void (*take)(ProgramRun *, const char *, gsize))
 {
 	char data[4096];
 	while (*fd >= 0) {
@@ -207,21 +221,21 @@ exec_read(ExecRun *run, int *fd, void (*take)(ExecRun *, const char *, gsize))
 }
 
 static void
-exec_act_when_due(ExecRun *run)
+program_act_when_due(ProgramRun *run)
 {
 	if (run->stopped != NULL) {
 		(void)kill(-run->pid, SIGKILL);
 		run->due_usec = G_MAXINT64;
 		return;
 	}
-	exec_stop(
+	program_stop(
 	    run, g_error_new(PV_ERROR, PV_ERROR_UNREACHABLE, "run %s: it did not end within %u s",
 		     run->program->path, run->program->limit_sec));
 }
 
 /* Until it has ended. */
 static void
-exec_watch(ExecRun *run)
+program_watch(ProgramRun *run)
 {
 	GCancellable *cancellable = run->program->cancellable;
 	GPollFD fds[4] = { { .fd = run->ended, .events = G_IO_IN } };
@@ -239,40 +253,40 @@ exec_watch(ExecRun *run)
 				    ? -1
 				    : (int)CLAMP((left_usec + 999) / 1000, 0, G_MAXINT);
 		(void)g_poll(fds, count, wait_msec);
-		exec_read(run, &run->output, exec_take_output);
-		exec_read(run, &run->errors, exec_take_errors);
+		program_read(run, &run->output, program_take_output);
+		program_read(run, &run->errors, program_take_errors);
 		if (run->stopped == NULL && g_cancellable_is_cancelled(cancellable))
-			exec_stop(run, g_error_new(G_IO_ERROR, G_IO_ERROR_CANCELLED,
-					   "run %s: cancelled", run->program->path));
+			program_stop(run, g_error_new(G_IO_ERROR, G_IO_ERROR_CANCELLED,
+					      "run %s: cancelled", run->program->path));
 		if (g_get_monotonic_time() >= run->due_usec)
-			exec_act_when_due(run);
+			program_act_when_due(run);
 	} while ((fds[0].revents & G_IO_IN) == 0);
 	if (pollable)
 		g_cancellable_release_fd(cancellable);
 }
 
 gboolean
-exec_program_run(const ExecProgram *program, ExecOutcome *outcome, GError **error)
+pv_program_run(const PvProgram *program, PvProgramOutcome *outcome, GError **error)
 {
 	int status = 0;
-	g_auto(ExecRun) run = {
+	g_auto(ProgramRun) run = {
 		.program = program, .outcome = outcome, .ended = -1, .output = -1, .errors = -1
 	};
 	run.line = g_string_new(NULL);
 	outcome->output = g_string_new(NULL);
 	if (g_cancellable_set_error_if_cancelled(program->cancellable, error) ||
-	    !exec_start(&run, error))
+	    !program_start(&run, error))
 		return FALSE;
-	exec_watch(&run);
+	program_watch(&run);
 	/* before it is reaped: until then its number, and its group's, is nobody else's */
 	(void)kill(-run.pid, SIGKILL);
 	while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	run.reaped = TRUE;
 	/* what it wrote last; nobody is left to write more */
-	exec_read(&run, &run.output, exec_take_output);
-	exec_read(&run, &run.errors, exec_take_errors);
-	exec_end_line(&run);
+	program_read(&run, &run.output, program_take_output);
+	program_read(&run, &run.errors, program_take_errors);
+	program_end_line(&run);
 	outcome->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	outcome->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (run.stopped == NULL)
