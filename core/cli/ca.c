@@ -67,24 +67,23 @@ const PvCommand pv_command_ca_check = {
 
 /* Try */
 
-static const char *
-ca_get_outcome_name(const PvCaReply *reply, const PvReport *report)
-{
-	if (reply->outcome == PV_CA_PENDING)
-		return "pending";
-	if (reply->outcome == PV_CA_ISSUED && reply->certificate != NULL)
-		return pv_report_get_level(report) == PV_REPORT_FAILURE ? "wrong" : "issued";
-	return pv_report_get_length(report) > 1 ? "denied" : "failed";
-}
+static const char *const ca_outcome_names[] = {
+	[PV_CA_TRY_FAILED] = "failed",
+	[PV_CA_TRY_DENIED] = "denied",
+	[PV_CA_TRY_PENDING] = "pending",
+	[PV_CA_TRY_WRONG] = "wrong",
+	[PV_CA_TRY_ISSUED] = "issued",
+};
 
 static void
-ca_try_print_json(PvCli *cli, const PvCaReply *reply, const PvReport *report)
+ca_try_print_json(
+    PvCli *cli, PvCaTryOutcome outcome, const PvCaReply *reply, const PvReport *report)
 {
 	gint64 end = 0;
 	g_autofree char *serial =
 	    reply->certificate == NULL ? NULL : pv_ca_dup_serial(reply->certificate, &end);
 	g_autoptr(JsonBuilder) builder = ca_begin_json(cli);
-	pv_build_string(builder, "outcome", ca_get_outcome_name(reply, report));
+	pv_build_string(builder, "outcome", ca_outcome_names[outcome]);
 	pv_build_string(builder, "text", reply->text);
 	pv_build_string(builder, "cookie", reply->cookie);
 	pv_build_string(builder, "serial", serial);
@@ -108,7 +107,8 @@ ca_try_with(PvCli *cli, const PvCaTry *try)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(PvReport) report = pv_report_new();
 	g_auto(PvCaReply) reply = { 0 };
-	if (!pv_ca_try(cli->site, try, report, &reply, NULL, &error))
+	PvCaTryOutcome outcome = PV_CA_TRY_FAILED;
+	if (!pv_ca_try(cli->site, try, report, &outcome, &reply, NULL, &error))
 		return pv_cli_fail(cli, error);
 	if (reply.certificate != NULL) {
 		g_autofree char *serial = pv_ca_dup_serial(reply.certificate, NULL);
@@ -117,10 +117,10 @@ ca_try_with(PvCli *cli, const PvCaTry *try)
 			return pv_cli_fail(cli, error);
 	}
 	if (cli->json)
-		ca_try_print_json(cli, &reply, report);
+		ca_try_print_json(cli, outcome, &reply, report);
 	else
 		pv_cli_print_report(cli, report);
-	if (reply.outcome == PV_CA_PENDING)
+	if (outcome == PV_CA_TRY_PENDING)
 		return PV_EXIT_PENDING;
 	return pv_report_get_level(report) == PV_REPORT_FAILURE ? PV_EXIT_FAILURE : PV_EXIT_OK;
 }

@@ -269,10 +269,11 @@ ca_try_revoke(PvSite *site, const PvCaReply *reply, PvReport *report, GCancellab
 }
 
 gboolean
-pv_ca_try(PvSite *site, const PvCaTry *try, PvReport *report, PvCaReply *reply,
-    GCancellable *cancellable, GError **error)
+pv_ca_try(PvSite *site, const PvCaTry *try, PvReport *report, PvCaTryOutcome *outcome,
+    PvCaReply *reply, GCancellable *cancellable, GError **error)
 {
 	*reply = (PvCaReply) { .outcome = PV_CA_DENIED };
+	*outcome = PV_CA_TRY_FAILED;
 	if (!ca_is_there(site, error))
 		return FALSE;
 	g_autoptr(EVP_PKEY) key = EVP_RSA_gen(CA_TRY_BITS);
@@ -293,10 +294,11 @@ pv_ca_try(PvSite *site, const PvCaTry *try, PvReport *report, PvCaReply *reply,
 	if (!ca_try_ask(site, try, csr, reply, cancellable, &failure))
 		return ca_report_error(report, "submit", site->ca->type, failure, error);
 	ca_report_reply(site, try, reply, report);
+	*outcome = reply->outcome == PV_CA_PENDING ? PV_CA_TRY_PENDING : PV_CA_TRY_DENIED;
 	if (reply->outcome != PV_CA_ISSUED || reply->certificate == NULL)
 		return TRUE;
 	/* also one that will not do is taken back: nobody else would */
-	(void)ca_try_judge(site, try, key, reply, report); /* told by its row */
+	*outcome = ca_try_judge(site, try, key, reply, report) ? PV_CA_TRY_ISSUED : PV_CA_TRY_WRONG;
 	return try->keep || ca_try_revoke(site, reply, report, cancellable, error);
 }
 

@@ -12,6 +12,14 @@ typedef struct {
 	gboolean keep; /* do not take it back */
 } PvCaTry;
 
+typedef enum {
+	PV_CA_TRY_FAILED, /* the CA could not be asked */
+	PV_CA_TRY_DENIED,
+	PV_CA_TRY_PENDING, /* still, at the end of the time */
+	PV_CA_TRY_WRONG, /* it issued something else than what was asked for */
+	PV_CA_TRY_ISSUED,
+} PvCaTryOutcome;
+
 /**
  * pv_ca_check:
  *
@@ -22,12 +30,13 @@ gboolean pv_ca_check(PvSite *site, PvReport *report, GCancellable *cancellable, 
 
 /**
  * pv_ca_try:
+ * @outcome: (out): what it came to
  * @reply: what the CA said last; pv_ca_reply_clear()
  *
  * Makes a key and a request in memory, has the CA issue it, checks the answer as one for a device and, unless it is to be
  * kept, revokes it. Each step is a row of the report, up to the one that failed. FALSE as pv_ca_check().
  */
-gboolean pv_ca_try(PvSite *site, const PvCaTry *try, PvReport *report, PvCaReply *reply, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean pv_ca_try(PvSite *site, const PvCaTry *try, PvReport *report, PvCaTryOutcome *outcome, PvCaReply *reply, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * pv_ca_find_certificate:
