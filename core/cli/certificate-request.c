@@ -395,7 +395,7 @@ request_take_answer(PvCli *cli, const Request *request, EVP_PKEY *key, const PvC
 		if (!request_write(request->pending_path, reply->cookie, -1, 0600, &error))
 			return pv_cli_fail(cli, error);
 		request_print(cli, request, "pending", NULL, text);
-		return PV_EXIT_CHANGES;
+		return PV_EXIT_PENDING;
 	}
 	if (reply->outcome == PV_CA_DENIED || reply->certificate == NULL) {
 		(void)g_unlink(request->pending_path); /* its cookie is worth nothing any more */
@@ -518,7 +518,7 @@ const PvCommand pv_command_certificate_request = {
 	.summary = N_("Makes a request for a provisioning certificate"),
 	.text = N_("FQDN becomes its name and must be in the domain that the devices get by DHCP. The key stays\n"
 		   "here, the request goes to a file; or --ca asks the CA of the site, whose root the firmware\n"
-		   "must then have been given. Exit code 2: that CA has not decided yet; the same command asks again."),
+		   "must then have been given. Exit code 75: that CA has not decided yet; the same command asks again."),
 	.options = certificate_request_options,
 	.run = certificate_request_run,
 };

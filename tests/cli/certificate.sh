@@ -186,4 +186,54 @@ entry "$folder/auto.$suffix.pem"
 expect /requirements/S07-2.13/exported 0 'wrote' certificate export "$work/auto.pfx" --passphrase-file "$work/passphrase"
 openssl pkcs12 -in "$work/auto.pfx" -passin "file:$work/passphrase" -noenc 2>&1 | grep -q 'BEGIN PRIVATE' && [ "$(stat -c %a "$work/auto.pfx")" = 600 ]
 ok /requirements/S07-2.13/with-its-key $?
+
+# one that people decide about: asked again with the same command, issued, denied
+text=$(jq '.ca.approve = "manual"' "$PROVOST_SITE") && printf '%s\n' "$text" >"$PROVOST_SITE"
+late=late.$suffix
+expect /requirements/S07-2.12/pending 75 'the CA has not decided' certificate request "$late" --ca
+[ "$(stat -c %a "$folder/$late.pending" "$folder/$late.key" | tr '\n' ' ')" = '600 600 ' ]
+ok /requirements/S07-2.12/pending/kept $?
+expect /requirements/S07-2.12/still-pending 75 '"outcome" : "pending"' certificate request "$late" --ca --json
+run ca pending --json
+[ "$(jq '.waiting | length' "$work/out")" = 1 ]
+ok /requirements/S07-2.12/asked-once $?
+quietly "$provost" ca approve "$(jq -r '.waiting[0].id' "$work/out")"
+expect /requirements/S07-2.12/approved 0 "installed $folder/$late.pem" certificate request "$late" --ca
+[ ! -e "$folder/$late.pending" ] && [ ! -e "$folder/$late.key" ]
+ok /requirements/S07-2.12/approved/nothing-left $?
+run certificate request "no.$suffix" --ca
+run ca pending --json
+quietly "$provost" ca deny "$(jq -r '.waiting[0].id' "$work/out")" --text 'not this one'
+expect /requirements/S07-2.12/denied 1 'not this one' certificate request "no.$suffix" --ca
+
+# --- a key that stays in its token
+
+softhsm=/usr/lib/softhsm/libsofthsm2.so
+if command -v softhsm2-util >/dev/null && [ -e "$softhsm" ]; then
+	mkdir "$work/token"
+	printf 'directories.tokendir = %s\nlog.level = ERROR\n' "$work/token" >"$work/softhsm.conf"
+	export SOFTHSM2_CONF=$work/softhsm.conf
+	printf '123456\n' >"$work/pin"
+	chmod 600 "$work/pin"
+	quietly openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$work/token.key"
+	quietly softhsm2-util --init-token --free --label site --pin 123456 --so-pin 654321
+	quietly softhsm2-util --import "$work/token.key" --token site --label amt --id 01 --pin 123456
+	uri="pkcs11:token=site;object=amt?module-path=$softhsm"
+	token=token.$suffix
+	expect /requirements/S07-1.22/token/wrong-pin 1 'wrong PIN' certificate request "$token" --key "$uri" --password-file "$work/short"
+	expect /requirements/S07-1.22/token/request 0 "$folder/$token.csr" certificate request "$token" --key "$uri" --password-file "$work/pin"
+	answer "$folder/$token.csr" "$work/token.pem"
+	expect /requirements/S07-1.22/token/install 0 "\"key\": \"$uri\"" \
+		certificate install "$work/token.pem" --chain "$work/ca.pem" --key "$uri" --password-file "$work/pin"
+	! grep -q PRIVATE "$folder/$token.pem"
+	ok /requirements/S07-1.22/token/key-stays $?
+	text=$(jq --arg file "$folder/$token.pem" --arg key "$uri" --arg pin "$work/pin" \
+		'."provisioning-certificates" = [ { file: $file, key: $key, password: { file: $pin } } ]' "$PROVOST_SITE") && printf '%s\n' "$text" >"$PROVOST_SITE"
+	expect /requirements/S07-1.22/token/check 0 'goes with corp.example.com' certificate check
+	expect /requirements/S07-1.22/token/export 1 'which does not give it away' certificate export "$work/token.pfx" --passphrase-file "$work/passphrase"
+	[ ! -e "$work/token.pfx" ]
+	ok /requirements/S07-1.22/token/nothing-written $?
+else
+	skip /requirements/S07-1.22/token 'softhsm2 is not installed'
+fi
 finish

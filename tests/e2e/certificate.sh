@@ -121,6 +121,34 @@ stop
 code=0
 ok /requirements/S07-2.4/reason said 0 'the root "CN=vendor Root' 'is not among the device'\''s 1 trusted root hashes'
 
+run certificate check
+ok /requirements/S07-1.4/check-against-devices said 1 'not among the device'\''s 1 trusted root hashes' lab3
+identities bought internal
+run certificate check
+ok /requirements/S07-1.4/check-finds-one said 0 "trusts $pki/internal-chain.pem"
+identities bought
+
+# --- with its key in a token
+
+softhsm=/usr/lib/softhsm/libsofthsm2.so
+if command -v softhsm2-util >/dev/null && [ -e "$softhsm" ]; then
+	mkdir "$work/token"
+	printf 'directories.tokendir = %s\nlog.level = ERROR\n' "$work/token" >"$work/softhsm.conf"
+	printf '123456\n' >"$work/pin"
+	chmod 600 "$work/pin"
+	export SOFTHSM2_CONF=$work/softhsm.conf
+	quietly softhsm2-util --init-token --free --label site --pin 123456 --so-pin 654321
+	quietly softhsm2-util --import "$pki/internal-key.pem" --token site --label amt --id 01 --pin 123456
+	edit "$PROVOST_SITE" ".\"provisioning-certificates\" = [ { file: \"$pki/internal-chain.pem\", password: { file: \"$work/pin\" },
+		key: \"pkcs11:token=site;object=amt?module-path=$softhsm\" } ]"
+	"$provost" --quiet set lab3 --address "$(at lab3 list --json | jq -r '.[] | select(.name == "lab3") | .address')"
+	run provision lab3
+	ok /requirements/S07-1.22/key-in-a-token-sets-a-device-up said 0 '1 of 1 Provisioned'
+	identities bought
+else
+	skip /requirements/S07-1.22/key-in-a-token-sets-a-device-up 'softhsm2 is not installed'
+fi
+
 # --- told in time, once for each threshold
 
 # days LEFT THRESHOLD-TEXT
