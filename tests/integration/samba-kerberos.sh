@@ -78,13 +78,13 @@ gets() {
 	got=$(samba_as "$user" "$negotiate" "https://$device.example.com:16993/wsman" "HTTP@$device.example.com:16993" "$file" \
 		"${@:-fresh}" | paste -sd,)
 	same "what $user gets at $device" "$got" "$wanted" && return
-	tail -n 3 sim.log
+	tail -n 3 "$dir/sim.log"
 	return 1
 }
 # told TEXT: the device's log says why
 told() {
-	grep -q "$1" sim.log && return
-	tail -n 5 sim.log
+	grep -q "$1" "$dir/sim.log" && return
+	tail -n 5 "$dir/sim.log"
 	return 1
 }
 
@@ -100,17 +100,18 @@ look modern
 ok /integration/samba-kerberos/dump holds modern '."last-login" == { user: "svc-amt@EXAMPLE.COM", kind: "kerberos" }
 	and (.trace | any(.user == "alice@EXAMPLE.COM" and .kerberos and .status == 200)) and .counters."tickets-refused" == 2'
 
-# Also when the group is reached by another group, or is of the domain only
-nested() {
-	local sid
-	sid=$(python3 - "$1" <<-'PYTHON'
+# sid S-1-...: as devices hold it
+sid() {
+	python3 - "$1" <<-'PYTHON'
 		import base64, struct, sys
 		parts = [int(part) for part in sys.argv[1].split('-')[2:]]
 		print(base64.b64encode(struct.pack('>BBQ', 1, len(parts) - 1, parts[0])[:2] + struct.pack('>Q', parts[0])[2:] +
 			struct.pack('<%dI' % (len(parts) - 1), *parts[1:])).decode())
 	PYTHON
-	)
-	simulator set tight "acl-sid=$sid" && samba-tool group removemembers 'AMT Admins' alice && samba-tool group addmembers "$2" alice &&
+}
+# Also when the group is reached by another group, or is of the domain only
+nested() {
+	simulator set tight "acl-sid=$(sid "$1")" && samba-tool group removemembers 'AMT Admins' alice && samba-tool group addmembers "$2" alice &&
 		gets alice tight '200 proved'
 	local status=$?
 	samba-tool group addmembers 'AMT Admins' alice && samba-tool group removemembers "$2" alice && return "$status"
@@ -137,7 +138,7 @@ ok /integration/samba-kerberos/digest-in-dump holds modern '."last-login" == { u
 
 # The audit log names him by SID
 synchronize=$(body AMT_TimeSynchronizationService SetHighAccuracyTimeSynch \
-	"<r:Ta0>$(date +%s)</r:Ta0><r:Tm1>$(date +%s)</r:Tm1><r:Tm2>$(date +%s)</r:Tm2>")
+	"<r:Ta0>$(($(date +%s) - 2))</r:Ta0><r:Tm1>$(date +%s)</r:Tm1><r:Tm2>$(date +%s)</r:Tm2>")
 ok /integration/samba-kerberos/writes gets alice modern '200 proved' "$synchronize"
 look modern
 ok /integration/samba-kerberos/audit-log holds modern '."audit-log"[-1] | .text == "time set" and .initiator == "kerberos" and .sid != null'
@@ -198,5 +199,55 @@ samba_password "$(stored modern '.facts["account.name"]')" Another.Passw0rd >>pa
 ok /requirements/S12-11.3/samba/old-ticket old_ticket "FILE:$work/old.cc" '200 proved'
 ok /requirements/S12-11.3/samba/key-of-another-version gets alice modern 401
 ok /integration/samba-kerberos/key-is-told told 'modern.*reason=bad-ticket.*note=ticket'
+stop_sim
+
+# And now with accounts of that directory, which the delegated service account makes
+dir=$work/ad
+mkdir "$dir"
+cat >"$dir/fleet.json" <<-END
+	{ "devices": [ { "name": "pc9" }, { "name": "pc10", "personality": "12.0" } ] }
+END
+start_sim --fleet "$dir/fleet.json" --set restart-msec=20
+make_site
+quick
+ok /integration/samba-kerberos/delegate samba_delegate least
+edit "$dir/site/standard.json" '(.stages[] | select(.stage == "wsman-acl")).entries = [
+	{ group: "AMT-8021X", realms: [ "Redirection", "PTAdministration", "HardwareAsset", "RemoteControl", "Storage", "EventManager",
+		"StorageAdmin", "AgentPresenceLocal", "AgentPresenceRemote", "CircuitBreaker", "NetworkTime", "GeneralInfo",
+		"EndpointAccessControl", "EndpointAccessControlAdmin", "EventLogReader", "AuditLog", "ACL" ] },
+	{ group: "AMT Admins", realms: [ "PTAdministration" ] } ]'
+edit "$PROVOST_SITE" '.plugins = (.plugins - [ "directory-local" ] + [ "ad" ]) | .directory = { type: "ad", domain: "example.com",
+	keytab: "'"$AD_SERVICE_KEYTAB"'", ou: "OU=AMT Devices" }'
+import_fleet
+run provision --all
+ok /requirements/S12-11.3/samba/provisioned-in-the-directory said 0 '2 of 2 Provisioned'
+for name in "${devices[@]}"; do
+	look "$name"
+	samba_host "$name.example.com" "$(value "$name" .address)"
+	ok "/requirements/S12-11.3/samba/account-of-the-directory/$name" gets alice "$name" '200 proved'
+	ok "/requirements/S07-1.30/samba/group-found-by-name/$name" holds "$name" '[.acl[] | select(.sid != null) | .sid] == [ $one, $two ]' \
+		one "$(sid "$AD_SID_8021X")" two "$(sid "$AD_SID_ADMINS")"
+	ok "/integration/samba-kerberos/others-stay-outside/$name" gets bob "$name" 401
+done
+ok /requirements/S07-1.31/samba/all-realms-granted holds pc9 '.acl | any(.realms | length == 17)'
+samba-tool group addmembers AMT-8021X bob >>"$dir/members.log" 2>&1
+ok /requirements/S07-1.31/samba/all-realms-serve gets bob pc9 '200 proved' "$rights"
+
+# Somebody resets the password: the next run gives account and device a new key, and old tickets have had their day
+account_password() {
+	samba_password "$(stored pc9 '.facts["account.dn"] | capture("^CN=(?<cn>[^,]*),").cn')" "$1"
+}
+cp "$(samba_login alice | sed s/^FILE://)" old.cc
+KRB5CCNAME=FILE:$work/old.cc "$negotiate" https://pc9.example.com:16993/wsman HTTP@pc9.example.com:16993 "$general" fresh >first.out
+ok /integration/samba-kerberos/reset-by-somebody account_password Reset.By.Some1
+ok /integration/samba-kerberos/reset-shuts-out gets alice pc9 401
+run provision pc9
+ok /requirements/S12-11.3/samba/rekeyed said 0 'pc9'
+ok /requirements/S12-11.3/samba/new-key-serves gets alice pc9 '200 proved'
+old_is_refused() {
+	KRB5CCNAME=FILE:$work/old.cc "$negotiate" https://pc9.example.com:16993/wsman HTTP@pc9.example.com:16993 "$general" fresh >second.out
+	grep -qx '200 proved' first.out && grep -qx 401 second.out
+}
+ok /requirements/S12-11.3/samba/old-tickets-are-refused old_is_refused
 stop_sim
 done_testing
