@@ -19,6 +19,7 @@
 static const struct {
 	const char *name, *guid;
 	gboolean rename; /* only to follow a computer to its new name */
+	gboolean untold; /* never among the effective ones, for only a renaming writes it */
 } check_attributes[] = {
 	{ "dNSHostName", "72e39547-7b18-11d1-adef-00c04fd8d5cd", FALSE },
 	{ "servicePrincipalName", "f3a64788-5306-11d1-a9c5-0000f80367c1", FALSE },
@@ -27,7 +28,7 @@ static const struct {
 	{ "description", "bf967950-0de6-11d0-a285-00aa003049e2", FALSE },
 	{ "sAMAccountName", "3e0abfd0-126a-11d0-a060-00aa006c33ed", TRUE },
 	{ "cn", "bf96793f-0de6-11d0-a285-00aa003049e2", TRUE },
-	{ "name", "bf967a0e-0de6-11d0-a285-00aa003049e2", TRUE },
+	{ "name", "bf967a0e-0de6-11d0-a285-00aa003049e2", TRUE, TRUE },
 };
 
 /* One run of the check. */
@@ -231,7 +232,7 @@ check_dup_missing(const PvLdapEntry *entry, gboolean rename)
 {
 	GString *missing = g_string_new(NULL);
 	for (guint i = 0; i < G_N_ELEMENTS(check_attributes); i++)
-		if (check_attributes[i].rename == rename &&
+		if (check_attributes[i].rename == rename && !check_attributes[i].untold &&
 		    !pv_ldap_entry_has(
 			entry, "allowedAttributesEffective", check_attributes[i].name))
 			g_string_append_printf(missing, "%s%s", missing->len > 0 ? ", " : "",

@@ -495,18 +495,17 @@ ad_object_new_unicode(PvSecret *password, GError **error)
 
 /* What AD answers where a right is missing is no clear word: 50, but also 19, 53 and 65 (seen with Windows and Samba). */
 static void
-object_explain(const AdSession *session, const char *what, const char *dn, GError **error)
+object_explain(const AdSession *session, GError **error)
 {
 	int code = pv_ldap_get_code(session->ldap);
-	gboolean right = code == 50 || code == 19 || code == 53 || code == 65;
-	if (right && error != NULL && g_error_matches(*error, PV_ERROR, PV_ERROR_REJECTED)) {
-		g_autoptr(GError) caught = g_steal_pointer(error);
-		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
-		    "%s %s: %s; perhaps a right is missing: \"provost directory check\" names it",
-		    what, dn, caught->message);
+	if (error == NULL || !g_error_matches(*error, PV_ERROR, PV_ERROR_REJECTED) ||
+	    (code != 50 && code != 19 && code != 53 && code != 65))
 		return;
-	}
-	g_prefix_error(error, "%s %s: ", what, dn);
+	g_autoptr(GError) caught = g_steal_pointer(error);
+	g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+	    code == 50 ? "%s; \"provost directory check\" names it"
+		       : "%s; perhaps a right is missing: \"provost directory check\" names it",
+	    caught->message);
 }
 
 PvLdapChange *
@@ -558,7 +557,7 @@ object_create(AdSession *session, AdObject *object, GCancellable *cancellable, G
 		if (there && object_look(session, object, cancellable, NULL) && object->own != NULL)
 			return TRUE;
 		g_propagate_error(error, g_steal_pointer(&caught));
-		object_explain(session, "create", object->dn, error);
+		object_explain(session, error);
 		return FALSE;
 	}
 	if (!object_look(session, object, cancellable, error))
@@ -631,7 +630,7 @@ object_rename(AdSession *session, AdObject *object, const char *former, GCancell
 	session->wrote = TRUE;
 	if (pv_ldap_rename(session->ldap, dn, new_rdn, NULL, cancellable, error))
 		return TRUE;
-	object_explain(session, "rename", dn, error);
+	object_explain(session, error);
 	return FALSE;
 }
 
@@ -645,7 +644,7 @@ object_change(AdSession *session, AdObject *object, GCancellable *cancellable, G
 	session->wrote = TRUE;
 	if (!pv_ldap_modify(
 		session->ldap, pv_ldap_entry_get_dn(object->own), change, cancellable, error)) {
-		object_explain(session, "change", pv_ldap_entry_get_dn(object->own), error);
+		object_explain(session, error);
 		return FALSE;
 	}
 	return object_rename(session, object, former, cancellable, error) &&
@@ -689,7 +688,7 @@ object_add_member(AdSession *session, gpointer data, GCancellable *cancellable, 
 	if (!pv_ldap_modify(session->ldap, member->group->dn, change, cancellable, &caught) &&
 	    !pv_ldap_is_already_there(session->ldap)) {
 		g_propagate_error(error, g_steal_pointer(&caught));
-		object_explain(session, "add the account to", member->group->dn, error);
+		object_explain(session, error);
 		return FALSE;
 	}
 	return object_read_member(session, data, cancellable, error);
@@ -758,7 +757,7 @@ object_set_password(AdSession *session, gpointer data, GCancellable *cancellable
 	if (pv_ldap_modify(
 		session->ldap, pv_ldap_entry_get_dn(object->own), change, cancellable, error))
 		return TRUE;
-	object_explain(session, "reset the password of", pv_ldap_entry_get_dn(object->own), error);
+	object_explain(session, error);
 	return FALSE;
 }
 
@@ -789,7 +788,7 @@ object_remove(AdSession *session, gpointer data, GCancellable *cancellable, GErr
 	if (!pv_ldap_delete(session->ldap, dn, cancellable, &caught) &&
 	    !pv_ldap_is_missing(session->ldap)) {
 		g_propagate_error(error, g_steal_pointer(&caught));
-		object_explain(session, "delete", dn, error);
+		object_explain(session, error);
 		return FALSE;
 	}
 	if (!object_look(session, object, cancellable, error))
