@@ -45,14 +45,16 @@ for eap in tls peap; do
 done
 edit "$PROVOST_SITE" '.plugins = (.plugins + ["ieee8021x", "wireless"] | unique) |
 	.pipelines += [ { name: "tls", file: "tls.json" }, { name: "peap", file: "peap.json" } ] |
-	.groups = [ { name: "tls", pipeline: "tls" }, { name: "peap", pipeline: "peap" } ]'
+	.groups = [ { name: "tls", pipeline: "tls" }, { name: "peap", pipeline: "peap" } ] | .ca."crl-file" = "crl.pem"'
 import_fleet
 for name in pc-0001 pc-0002; do "$provost" --quiet set "$name" --group tls; done
 for name in pc-0003 pc-0004; do "$provost" --quiet set "$name" --group peap; done
 ok /integration/radius/provisioned "$provost" provision --all
 collect || bail collect
 
-cat site/ca/ca.crt >clients.pem
+# whom the server trusts: the site's CA, less what its revocation list names; it reads both when it starts
+trust_clients() { cat site/ca/ca.crt site/crl.pem >clients.pem; }
+trust_clients || bail 'the CA published no revocation list'
 port=$((20000 + $$ % 20000))
 mkdir -p raddb/run raddb/log
 cat >raddb/radiusd.conf <<-END
@@ -93,6 +95,7 @@ cat >raddb/radiusd.conf <<-END
 	      private_key_file = $work/server.key
 	      certificate_file = $work/server.pem
 	      ca_file = $work/clients.pem
+	      check_crl = yes
 	      tls_min_version = "1.2"
 	      tls_max_version = "1.2"
 	    }
@@ -141,9 +144,18 @@ cat >raddb/radiusd.conf <<-END
 	}
 END
 echo 'amt Cleartext-Password := "Peap-Passw0rd!"' >raddb/users
-freeradius -f -l stdout -d "$work/raddb" -n radiusd >radius.log 2>&1 &
-pids+=("$!")
-await 20 grep -q 'Ready to process requests' radius.log || bail "freeradius: $(tail -n 5 radius.log)"
+start_radius() {
+	freeradius -f -l stdout -d "$work/raddb" -n radiusd >radius.log 2>&1 &
+	radius_pid=$!
+	pids+=("$radius_pid")
+	await 20 grep -q 'Ready to process requests' radius.log || bail "freeradius: $(tail -n 5 radius.log)"
+}
+restart_radius() {
+	kill "$radius_pid" && wait "$radius_pid"
+	forget "$radius_pid"
+	start_radius
+}
+start_radius
 
 # supplicant NAME FILTER: from what the device NAME holds at FILTER; writes NAME.conf and the files it names
 supplicant() {
@@ -194,12 +206,52 @@ ok /requirements/S12-11.13/radius/wired-peap holder_gets_in pc-0003 "$wired"
 ok /requirements/S12-11.12/radius/wireless-peap holder_gets_in pc-0004 "$wireless"
 ok /requirements/S07-3.3/radius/server-saw-the-certificate grep -q 'Login OK.*pc-0001' radius.log
 
-# Each of these changes one thing of what was accepted
-sed 's/password="[^"]*"/password="Another-Passw0rd!"/' pc-0003.conf >wrong-password.conf
-ok /integration/radius/wrong-password-refused refused wrong-password radius.log 'mschap.*incorrect'
-sed "s#client_cert=.*#client_cert=\"$work/foreign.pem\"#; s#private_key=.*#private_key=\"$work/foreign.key\"#" pc-0001.conf >foreign.conf
-ok /requirements/S07-3.3/radius/foreign-certificate-refused refused foreign radius.log 'Login incorrect.*unable to get local issuer certificate'
+# Each of these changes one thing of what was accepted, on either link
+# expire NAME: the site's CA itself certifies the key and names of NAME.crt, until yesterday; NAME.expired.pem
+expire() {
+	mkdir -p expired && : >expired/index && openssl rand -hex 16 >expired/serial || return 1
+	printf '%s\n' '[ca]' 'default_ca=c' '[c]' 'database=expired/index' 'serial=expired/serial' 'new_certs_dir=expired' \
+		'default_md=sha256' 'policy=p' 'x509_extensions=e' 'unique_subject=no' '[p]' 'commonName=supplied' '[e]' \
+		'extendedKeyUsage=clientAuth' 'keyUsage=digitalSignature' "subjectAltName=DNS:$1.example.com" >expired/cnf
+	openssl x509 -x509toreq -in "$1.crt" -signkey "$1.key" -out "$1.csr" >>openssl.log 2>&1 &&
+		openssl ca -batch -config expired/cnf -cert site/ca/ca.crt -keyfile site/ca/ca.key -in "$1.csr" -out "$1.expired.pem" -notext \
+			-startdate "$(date -ud '-30 days' +%Y%m%d%H%M%SZ)" -enddate "$(date -ud '-1 day' +%Y%m%d%H%M%SZ)" >>openssl.log 2>&1
+}
+expired_refused() {
+	supplicant pc-0002 "$1" && expire pc-0002 || { tail -n 5 openssl.log; return 1; }
+	sed "s#client_cert=.*#client_cert=\"$work/pc-0002.expired.pem\"#" pc-0002.conf >expired.conf
+	refused expired radius.log 'Login incorrect.*certificate has expired'
+}
+foreign_refused() {
+	supplicant pc-0001 "$1" || return 1
+	sed "s#client_cert=.*#client_cert=\"$work/foreign.pem\"#; s#private_key=.*#private_key=\"$work/foreign.key\"#" pc-0001.conf >foreign.conf
+	refused foreign radius.log 'Login incorrect.*unable to get local issuer certificate'
+}
+wrong_password_refused() {
+	supplicant "$1" "$2" || return 1
+	sed 's/password="[^"]*"/password="Another-Passw0rd!"/' "$1.conf" >wrong-password.conf
+	refused wrong-password radius.log 'mschap.*incorrect'
+}
+ok /requirements/S12-11.13/radius/wired-wrong-password-refused wrong_password_refused pc-0003 "$wired"
+ok /requirements/S12-11.12/radius/wireless-wrong-password-refused wrong_password_refused pc-0004 "$wireless"
+for link in wired wireless; do
+	restart_radius # each finds its own reason in the log
+	ok "/requirements/S07-3.3/radius/$link-foreign-certificate-refused" foreign_refused "${!link}"
+	ok "/requirements/S07-3.3/radius/$link-expired-certificate-refused" expired_refused "${!link}"
+done
+supplicant pc-0001 "$wired"
 sed "s#ca_cert=.*#ca_cert=\"$work/stranger.pem\"#" pc-0001.conf >other-server.conf
 ok /integration/radius/foreign-server-refused refused other-server other-server.log 'CTRL-EVENT-EAP-TLS-CERT-ERROR'
+
+# One device is stolen: what was issued for it is revoked, and the list that the CA publishes is all that the server needs
+ok /integration/radius/revoked "$provost" ca revoke --device pc-0001 --reason key-compromise
+trust_clients && restart_radius
+revoked_refused() {
+	supplicant pc-0001 "$1" && refused pc-0001 radius.log 'Login incorrect.*certificate revoked'
+}
+ok /requirements/S07-3.3/radius/wired-revoked-certificate-refused revoked_refused "$wired"
+restart_radius
+ok /requirements/S07-3.3/radius/wireless-revoked-certificate-refused revoked_refused "$wireless"
+ok /requirements/S07-3.3/radius/others-get-in-as-before holder_gets_in pc-0002 "$wired"
 stop_sim
 done_testing
