@@ -41,6 +41,7 @@ verify_get_result(const Verify *verify)
 typedef struct {
 	PvCli *cli;
 	GPtrArray *all; /* of Verify */
+	PvKerberos *kerberos; /* of the person who asks; NULL: not wanted */
 	guint next; /* index of the one that nobody has taken; atomic */
 } VerifyRun;
 
@@ -54,17 +55,20 @@ verify_work(gpointer data)
 			return NULL;
 		Verify *verify = g_ptr_array_index(run->all, index);
 		if (verify->error == NULL)
-			verify->verification = pv_engine_verify(run->cli->site, verify->row,
-			    verify->pipeline, pv_cli_get(run->cli, "trace"), NULL, &verify->error);
+			verify->verification =
+			    pv_engine_verify(run->cli->site, verify->row, verify->pipeline,
+				run->kerberos, pv_cli_get(run->cli, "trace"), NULL, &verify->error);
 	}
 }
 
 /* As many devices at a time as the site allows. The threads end before the process does, and free what OpenSSL keeps
  * for each. */
 static GPtrArray *
-verify_all(PvCli *cli, GPtrArray *rows)
+verify_all(PvCli *cli, GPtrArray *rows, PvKerberos *kerberos)
 {
-	VerifyRun run = { .cli = cli, .all = g_ptr_array_new_with_free_func(verify_free) };
+	VerifyRun run = {
+		.cli = cli, .kerberos = kerberos, .all = g_ptr_array_new_with_free_func(verify_free)
+	};
 	for (guint i = 0; i < rows->len; i++) {
 		Verify *verify = g_new0(Verify, 1);
 		verify->row = g_ptr_array_index(rows, i);
@@ -136,6 +140,7 @@ verify_build_device(JsonBuilder *builder, const Verify *verify)
 	pv_build_string(builder, "code", problem != NULL ? pv_error_get_name(problem) : NULL);
 	pv_build_string(builder, "text", problem != NULL ? problem->message : NULL);
 	pv_build_string(builder, "user", verification != NULL ? verification->user : NULL);
+	pv_build_string(builder, "kerberos", verification != NULL ? verification->principal : NULL);
 	pv_build_string(
 	    builder, "certificate_sha256", verification != NULL ? verification->fingerprint : NULL);
 	pv_build_time(builder, "certificate_until",
@@ -179,7 +184,14 @@ verify_run(PvCli *cli)
 	g_autoptr(GPtrArray) rows = pv_cli_find_devices(cli, pv_cli_get(cli, "group"), &code);
 	if (rows == NULL)
 		return code;
-	g_autoptr(GPtrArray) all = verify_all(cli, rows);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvKerberos) kerberos = NULL;
+	if (pv_cli_has(cli, "kerberos")) {
+		kerberos = pv_site_login_user(cli->site, NULL, &error);
+		if (kerberos == NULL)
+			return pv_cli_fail(cli, error);
+	}
+	g_autoptr(GPtrArray) all = verify_all(cli, rows, kerberos);
 	guint ok = 0, differ = 0;
 	for (guint i = 0; i < all->len; i++) {
 		const char *result = verify_get_result(g_ptr_array_index(all, i));
@@ -187,7 +199,6 @@ verify_run(PvCli *cli)
 		differ += g_str_equal(result, "differs");
 	}
 	verify_print(cli, all);
-	g_autoptr(GError) error = NULL;
 	const char *object = all->len == 1 ? ((const Verify *)all->pdata[0])->row->uuid : "";
 	if (all->len > 0 && !pv_db_audit(cli->site->db, "verify", object, &error,
 				"%u devices: %u ok, %u differ, %u cannot be verified", all->len, ok,
@@ -201,6 +212,7 @@ verify_run(PvCli *cli)
 static const PvOption verify_options[] = {
 	PV_CLI_DEVICE_OPTIONS,
 	{ "pipeline", 'p', "PIPELINE", N_("this pipeline of the site, not that of the group") },
+	{ "kerberos", 'k', NULL, N_("log in by your own Kerberos ticket, too; run kinit before") },
 	{ "trace", 0, "DIR", N_("write what is said to the devices to DIR, without secrets") },
 	{ NULL },
 };

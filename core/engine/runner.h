@@ -30,6 +30,7 @@ typedef struct {
 	GError *problem; /* owned: why the device cannot be verified; NULL: it was */
 	GPtrArray *stages; /* of PvStagePlan, owned; NULL: not asked */
 	guint differs; /* rows that the pipeline would change */
+	char *principal; /* owned: whose ticket it let in; NULL: none was asked about */
 	char *user, *fingerprint; /* owned: of the login and of the device's certificate; NULL: none */
 	gint64 not_after_sec; /* when that certificate expires; 0: none seen */
 } PvVerification;
@@ -38,6 +39,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvVerification, pv_verification_free)
 
 /**
  * pv_engine_verify:
+ * @kerberos: (nullable): somebody whose ticket the device must let in, too
  *
  * Logs in to a device that the site has set up, over its verified certificate, and plans every stage. Writes nothing
  * to the device; in the store, an entry in the device's log, and the evidence of its status where it was verified. From
@@ -46,7 +48,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvVerification, pv_verification_free)
  * Returns: (transfer full): what was found; NULL with the store's error, or G_IO_ERROR_CANCELLED.
  */
 PvVerification *pv_engine_verify(PvSite *site, const PvDeviceRow *row, const PvPipeline *pipeline,
-    const char *trace_dir, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+    PvKerberos *kerberos, const char *trace_dir, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Whether a condition holds for what is known of a device. Dials nothing. FALSE with the store's error. */
 gboolean pv_engine_test(PvSite *site, const PvDeviceRow *row, const PvCondition *condition,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/engine/site.h"
 
+#include <string.h>
+
 /* The service's own login to Kerberos, by the account that the directory works with. */
 
 #define SITE_KERBEROS_RETRY_USEC (G_GINT64_CONSTANT(60) * G_USEC_PER_SEC)
@@ -77,4 +79,23 @@ pv_site_dup_kerberos(PvSite *site, PvKerberos **kerberos, GCancellable *cancella
 		return FALSE;
 	*kerberos = pv_kerberos_ref(own->kerberos);
 	return TRUE;
+}
+
+PvKerberos *
+pv_site_login_user(PvSite *site, GCancellable *cancellable, GError **error)
+{
+	PvKerberosLogin user = { .ccache = "" };
+	PvKerberosLogin service = { 0 };
+	g_autoptr(PvKerberos) kerberos = pv_kerberos_login(&user, cancellable, error);
+	if (kerberos == NULL || site->directory == NULL || site->directory->kerberos == NULL ||
+	    site->directory_handle == NULL ||
+	    !site->directory->kerberos(site->directory_handle, &service, NULL))
+		return g_steal_pointer(&kerberos);
+	const char *realm = strrchr(pv_kerberos_get_principal(kerberos), '@');
+	if (service.kdcs == NULL || realm == NULL || g_strcmp0(realm + 1, service.realm) != 0)
+		return g_steal_pointer(&kerberos);
+	user.realm = service.realm;
+	user.kdcs = service.kdcs;
+	user.timeout_msec = service.timeout_msec;
+	return pv_kerberos_login(&user, cancellable, error);
 }

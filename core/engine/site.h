@@ -128,6 +128,9 @@ gboolean pv_site_check_directory(
  * until then the same error.
  */
 gboolean pv_site_dup_kerberos(PvSite *site, PvKerberos **kerberos, GCancellable *cancellable, GError **error);
+/* The login of the person who runs the program, by his default credential cache; asks the directory's KDCs where he is of its
+ * realm. (transfer full) */
+PvKerberos *pv_site_login_user(PvSite *site, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 PvSiteKerberos *pv_site_kerberos_new(void);
 PvSiteKerberos *pv_site_kerberos_new_fixed(PvKerberos *kerberos); /* for tests: no directory is asked */
 void pv_site_kerberos_free(PvSiteKerberos *kerberos);

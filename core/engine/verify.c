@@ -8,6 +8,7 @@ pv_verification_free(PvVerification *verification)
 		return;
 	g_clear_pointer(&verification->stages, g_ptr_array_unref);
 	g_free(verification->user);
+	g_free(verification->principal);
 	g_free(verification->fingerprint);
 	g_clear_error(&verification->problem);
 	g_free(verification);
@@ -75,10 +76,25 @@ verify_judge(PvVerification *verification, GError **error)
 	return TRUE;
 }
 
+/* A person's own way in, beside the one above, which tells why where there is none. */
 static gboolean
-verify_run(PvJob *job, const PvPipeline *pipeline, PvVerification *verification, GError **error)
+verify_ticket(PvJob *job, PvKerberos *kerberos, PvVerification *verification, GError **error)
 {
-	if (!verify_check_idle(job, error) || !verify_log_in(job, verification, error))
+	PvTicketState state = PV_TICKET_UNTRIED;
+	if (kerberos == NULL)
+		return TRUE;
+	if (!pv_job_try_ticket(job, kerberos, &state, error))
+		return FALSE;
+	verification->principal = g_strdup(pv_kerberos_get_principal(kerberos));
+	return TRUE;
+}
+
+static gboolean
+verify_run(PvJob *job, const PvPipeline *pipeline, PvKerberos *kerberos,
+    PvVerification *verification, GError **error)
+{
+	if (!verify_check_idle(job, error) || !verify_log_in(job, verification, error) ||
+	    !verify_ticket(job, kerberos, verification, error))
 		return FALSE;
 	verification->stages = pv_engine_plan_job(job, pipeline, error);
 	return verification->stages != NULL && verify_judge(verification, error);
@@ -119,14 +135,14 @@ verify_record(
 
 PvVerification *
 pv_engine_verify(PvSite *site, const PvDeviceRow *device, const PvPipeline *pipeline,
-    const char *trace_dir, GCancellable *cancellable, GError **error)
+    PvKerberos *kerberos, const char *trace_dir, GCancellable *cancellable, GError **error)
 {
 	g_autoptr(PvJob) job = pv_engine_new_dry_job(site, device, trace_dir, cancellable, error);
 	if (job == NULL)
 		return NULL;
 	g_autoptr(PvVerification) verification = g_new0(PvVerification, 1);
 	(void)verify_run(
-	    job, pipeline, verification, &verification->problem); /* told by .problem */
+	    job, pipeline, kerberos, verification, &verification->problem); /* told by .problem */
 	if (g_error_matches(verification->problem, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
 		g_propagate_error(error, g_steal_pointer(&verification->problem));
 		return NULL;
