@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#define WSMAN_REQUEST_BYTES (16 * 1024)
 #define WSMAN_PATH "/wsman"
 #define WSMAN_MAX_INSTANCES 1000
 #define WSMAN_MAX_PULLS 100
@@ -73,7 +74,8 @@ pv_wsman_new(const PvWsmanOptions *options, GCancellable *cancellable)
 	if (options->trace_dir != NULL)
 		wsman->trace = pv_trace_open(options->trace_dir, options->trace_name);
 	wsman->parser = pv_soap_parser_new();
-	wsman->request = g_string_sized_new(4096);
+	/* holds what requests have with secrets in them, for one that grows leaves copies behind */
+	wsman->request = g_string_sized_new(WSMAN_REQUEST_BYTES);
 	wsman->authorization = g_string_sized_new(512);
 	wsman->timeout_sec = options->request_msec != 0 ? MAX(options->request_msec / 1000, 1) : 60;
 	wsman->instances = g_hash_table_new_full(

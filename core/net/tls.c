@@ -2,12 +2,12 @@
 #include "core/net/tls.h"
 
 #include "core/net/ldap-init.h"
+#include "core/net/wipe.h"
 
 #include <provost/error.h>
 #include <provost/token.h>
 
 #include <string.h>
-#include <curl/curl.h>
 #include <libxml/parser.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -58,7 +58,7 @@ tls_init_once(gpointer unused)
 	if (!CRYPTO_secure_malloc_initialized())
 		CRYPTO_secure_malloc_init(TLS_SECURE_HEAP, 32);
 	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
-	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
+	if (!pv_wipe_init_curl())
 		g_error("libcurl does not start");
 	xmlInitParser();
 	pv_ldap_init();
