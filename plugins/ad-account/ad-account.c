@@ -61,6 +61,31 @@ ad_account_dup_joined(char **list)
 	return g_string_free(joined, FALSE);
 }
 
+/* Bits of msDS-SupportedEncryptionTypes (MS-KILE 2.2.7) */
+static gboolean
+ad_account_read_types(PvJob *job, guint *types, GError **error)
+{
+	static const struct {
+		const char *name;
+		guint bit;
+	} rows[] = { { "aes256", 0x10 }, { "aes128", 0x8 }, { "rc4", 0x4 } };
+	const char *const *names = pv_job_get_list(job, "encryption-types");
+	for (guint i = 0; names[i] != NULL; i++) {
+		guint bit = 0;
+		for (guint j = 0; j < G_N_ELEMENTS(rows); j++)
+			bit |= g_str_equal(names[i], rows[j].name) ? rows[j].bit : 0;
+		if (bit == 0) {
+			g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+			    "%s: \"%s\" is not known: aes256, aes128 or rc4",
+			    pv_values_get_where(pv_job_get_values(job), "encryption-types"),
+			    names[i]);
+			return FALSE;
+		}
+		*types |= bit;
+	}
+	return TRUE;
+}
+
 /* AMT's services are HTTP@NAME:PORT: a client's SPN carries the port (Intel AMT SDK, "Kerberos"). */
 static char **
 ad_account_dup_spns(PvJob *job, const char *fqdn, GError **error)
@@ -117,6 +142,9 @@ ad_account_init(AdAccount *account, PvJob *job, GError **error)
 	/* copies: what is lent by a fact ends when the fact is set */
 	account->id = g_strdup(pv_job_get_fact(job, "account.id"));
 	account->server = g_strdup(pv_job_get_fact(job, "account.server"));
+	guint types = 0;
+	if (!ad_account_read_types(job, &types, error))
+		return FALSE;
 	account->spec = (PvAccountSpec) {
 		.uuid = pv_device_get_uuid(device),
 		.name = account->name,
@@ -128,6 +156,7 @@ ad_account_init(AdAccount *account, PvJob *job, GError **error)
 		.server = account->server,
 		.address = pv_device_get_address(device),
 		.mac = pv_device_get_mac(device),
+		.encryption_types = types,
 	};
 	return account->spns != NULL;
 }
@@ -398,6 +427,9 @@ static const PvParam ad_account_params[] = {
 	{ "spn-ports", PV_PARAM_LIST,
 	    "[\"16992\", \"16993\", \"16994\", \"16995\", \"623\", \"664\"]",
 	    "ports of the service principal names HTTP/FQDN:PORT" },
+	{ "encryption-types", PV_PARAM_LIST, "[]",
+	    "aes256, aes128, rc4: of tickets for the device; AMT before 8.0 opens those of rc4 "
+	    "only; empty: the directory's own choice" },
 	{ "max-age-days", PV_PARAM_INT, "0",
 	    "a new password when the present one is that old; 0: never for its age", .unit = "days",
 	    .minimum = 0, .maximum = 3650 },

@@ -205,7 +205,8 @@ stop_sim
 dir=$work/ad
 mkdir "$dir"
 cat >"$dir/fleet.json" <<-END
-	{ "devices": [ { "name": "pc9" }, { "name": "pc10", "personality": "12.0" } ] }
+	{ "devices": [ { "name": "pc9" }, { "name": "pc10", "personality": "12.0" },
+	  { "name": "pc6", "personality": "6.2" } ] }
 END
 start_sim --fleet "$dir/fleet.json" --set restart-msec=20
 make_site
@@ -216,11 +217,15 @@ edit "$dir/site/standard.json" '(.stages[] | select(.stage == "wsman-acl")).entr
 		"StorageAdmin", "AgentPresenceLocal", "AgentPresenceRemote", "CircuitBreaker", "NetworkTime", "GeneralInfo",
 		"EndpointAccessControl", "EndpointAccessControlAdmin", "EventLogReader", "AuditLog", "ACL" ] },
 	{ group: "AMT Admins", realms: [ "PTAdministration" ] } ]'
-edit "$PROVOST_SITE" '.plugins = (.plugins - [ "directory-local" ] + [ "ad" ]) | .directory = { type: "ad", domain: "example.com",
+# the old one's keys are of RC4, on both sides
+jq '.pipeline = "old" | (.stages[] | select(.stage == "ad-account"))."encryption-types" = [ "rc4" ]
+	| (.stages[] | select(.stage == "kerberos")).legacy = true' "$dir/site/standard.json" >"$dir/site/old.json"
+edit "$PROVOST_SITE" '.pipelines += [ { name: "old", file: "old.json" } ] | .groups = [ { name: "legacy", tls: "legacy", pipeline: "old" } ]
+	| .plugins = (.plugins - [ "directory-local" ] + [ "ad" ]) | .directory = { type: "ad", domain: "example.com",
 	keytab: "'"$AD_SERVICE_KEYTAB"'", ou: "OU=AMT Devices" }'
 import_fleet
 run provision --all
-ok /requirements/S12-11.3/samba/provisioned-in-the-directory said 0 '2 of 2 Provisioned'
+ok /requirements/S12-11.3/samba/provisioned-in-the-directory said 0 '3 of 3 Provisioned'
 for name in "${devices[@]}"; do
 	look "$name"
 	samba_host "$name.example.com" "$(value "$name" .address)"
