@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "adcs-ces.h"
-#include "adcs-x509.h"
+#include "adcs-discover.h"
 #include "adcs-enrol.h"
+#include "adcs-x509.h"
 
 #include <string.h>
 
@@ -24,7 +25,8 @@ adcs_is_request_id(const char *text)
 gboolean
 adcs_has_policy(const Adcs *adcs)
 {
-	return !adcs->pages && pv_values_has(adcs->values, "policy-url");
+	return !adcs->pages && (pv_values_has(adcs->values, "policy-url") ||
+				   pv_values_has(adcs->values, "discover"));
 }
 
 static void
@@ -34,10 +36,25 @@ adcs_ces_fill_header(AdcsHeader *header, const AdcsSession *session, const char 
 }
 
 static AdcsPolicy *
+adcs_ces_discover(Adcs *adcs, GCancellable *cancellable, GError **error)
+{
+	const PvValues *values = pv_values_get_object(adcs->values, "discover", 0);
+	g_autoptr(PvKerberos) kerberos = NULL;
+	if (adcs->login.auth == ADCS_AUTH_KERBEROS && !pv_values_has(values, "bind-dn")) {
+		kerberos = adcs_login_ref_service(&adcs->login, cancellable, error);
+		if (kerberos == NULL)
+			return NULL;
+	}
+	return adcs_discover(values, kerberos, cancellable, error);
+}
+
+static AdcsPolicy *
 adcs_ces_read_policy(Adcs *adcs, GCancellable *cancellable, GError **error)
 {
 	const char *url = pv_values_get_string(adcs->values, "policy-url");
 	g_auto(AdcsSession) session = { 0 };
+	if (url == NULL)
+		return adcs_ces_discover(adcs, cancellable, error);
 	if (!adcs_session_open(&session, &adcs->login, NULL, cancellable, error))
 		return NULL;
 	AdcsHeader header;
@@ -229,7 +246,7 @@ adcs_ces_get_chain(Adcs *adcs, GCancellable *cancellable, GError **error)
 {
 	if (!adcs_has_policy(adcs)) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
-		    "%s: without \"policy-url\" nobody tells the ca's certificates: name a file of them here",
+		    "%s: without \"policy-url\" and \"discover\" nobody tells the ca's certificates: name a file of them here",
 		    pv_values_get_where(adcs->values, "chain"));
 		return NULL;
 	}
@@ -243,8 +260,11 @@ adcs_ces_get_chain(Adcs *adcs, GCancellable *cancellable, GError **error)
 		if (name == NULL || g_ascii_strcasecmp(name, authority->name) == 0)
 			g_ptr_array_add(chain, g_bytes_ref(authority->certificate));
 	}
-	if (chain->len > 0)
+	if (chain->len > 0) {
+		for (guint i = 0; i < policy->roots->len; i++)
+			g_ptr_array_add(chain, g_bytes_ref(policy->roots->pdata[i]));
 		return g_steal_pointer(&chain);
+	}
 	g_set_error(error, PV_ERROR, PV_ERROR_CONFIG, "the policy names no ca%s%s",
 	    name == NULL ? "" : " of the name ", name == NULL ? "" : name);
 	return NULL;
@@ -278,7 +298,9 @@ adcs_ces_check_template(Adcs *adcs, const AdcsPolicy *policy, PvReport *report)
 static void
 adcs_ces_check_policy(Adcs *adcs, PvReport *report, GCancellable *cancellable)
 {
-	const char *url = pv_values_get_string(adcs->values, "policy-url");
+	const char *url = pv_values_has(adcs->values, "policy-url")
+			      ? pv_values_get_string(adcs->values, "policy-url")
+			      : pv_values_get_string(pv_values_get_object(adcs->values, "discover", 0), "server");
 	g_autoptr(GError) error = NULL;
 	g_autoptr(AdcsPolicy) policy = adcs_get_policy(adcs, TRUE, cancellable, &error);
 	if (policy == NULL) {

@@ -82,7 +82,76 @@ adcs_policy_unref(AdcsPolicy *policy)
 		return;
 	g_ptr_array_unref(policy->templates);
 	g_ptr_array_unref(policy->authorities);
+	g_ptr_array_unref(policy->roots);
 	g_free(policy);
+}
+
+AdcsPolicy *
+adcs_policy_new(void)
+{
+	AdcsPolicy *policy = g_new0(AdcsPolicy, 1);
+	g_atomic_ref_count_init(&policy->references);
+	policy->templates = g_ptr_array_new_with_free_func(adcs_policy_free_template);
+	policy->authorities = g_ptr_array_new_with_free_func(adcs_policy_free_authority);
+	policy->roots = adcs_chain_new();
+	return policy;
+}
+
+AdcsTemplate *
+adcs_policy_add_template(AdcsPolicy *policy, const char *name)
+{
+	if (policy->templates->len >= POLICY_MAX_TEMPLATES)
+		return NULL;
+	AdcsTemplate *template = g_new0(AdcsTemplate, 1);
+	template->name = g_strdup(name);
+	template->authorities = g_array_new(FALSE, FALSE, sizeof(guint));
+	g_ptr_array_add(policy->templates, template);
+	return template;
+}
+
+void
+adcs_template_set_flags(AdcsTemplate *template, guint subject_flags, guint enrollment_flags)
+{
+	template->takes_subject = (subject_flags & POLICY_SUBJECT_SUPPLIED) != 0;
+	template->takes_names =
+	    (subject_flags & (POLICY_SUBJECT_SUPPLIED | POLICY_NAMES_SUPPLIED)) != 0;
+	template->waits = (enrollment_flags & POLICY_PEND_ALL) != 0;
+}
+
+void
+adcs_template_add_authority(AdcsTemplate *template, guint reference)
+{
+	if (template->authorities->len < POLICY_MAX_AUTHORITIES)
+		g_array_append_val(template->authorities, reference);
+}
+
+AdcsAuthority *
+adcs_policy_add_authority(AdcsPolicy *policy, GBytes *certificate, guint reference)
+{
+	if (policy->authorities->len >= POLICY_MAX_AUTHORITIES)
+		return NULL;
+	AdcsAuthority *authority = g_new0(AdcsAuthority, 1);
+	authority->reference = reference;
+	authority->certificate = g_bytes_ref(certificate);
+	authority->name = adcs_x509_dup_common_name(certificate);
+	if (authority->name == NULL)
+		authority->name = g_strdup("");
+	authority->endpoints = g_ptr_array_new_with_free_func(adcs_policy_free_endpoint);
+	g_ptr_array_add(policy->authorities, authority);
+	return authority;
+}
+
+void
+adcs_authority_add_endpoint(AdcsAuthority *authority, guint auth, guint priority, const char *url)
+{
+	if (authority->endpoints->len >= POLICY_MAX_ENDPOINTS ||
+	    g_ascii_strncasecmp(url, "https://", 8) != 0)
+		return;
+	AdcsEndpoint *endpoint = g_new0(AdcsEndpoint, 1);
+	endpoint->auth = auth;
+	endpoint->priority = priority;
+	endpoint->url = g_strdup(url);
+	g_ptr_array_add(authority->endpoints, endpoint);
 }
 
 static guint
@@ -162,29 +231,24 @@ static void
 adcs_policy_read_attributes(const xmlNode *attributes, AdcsTemplate *template)
 {
 	const xmlNode *permission = adcs_xml_child(attributes, ADCS_NS_POLICY, "permission");
-	guint subject = adcs_policy_get_uint(attributes, "subjectNameFlags", 0);
 	template->schema = adcs_policy_get_uint(attributes, "policySchema", 1);
 	template->may_enroll =
 	    adcs_xml_is_true(adcs_xml_child(permission, ADCS_NS_POLICY, "enroll"));
 	template->key_bits = adcs_policy_get_uint(
 	    adcs_xml_child(attributes, ADCS_NS_POLICY, "privateKeyAttributes"), "minimalKeyLength", 0);
-	template->takes_subject = (subject & POLICY_SUBJECT_SUPPLIED) != 0;
-	template->takes_names = (subject & (POLICY_SUBJECT_SUPPLIED | POLICY_NAMES_SUPPLIED)) != 0;
-	template->waits =
-	    (adcs_policy_get_uint(attributes, "enrollmentFlags", 0) & POLICY_PEND_ALL) != 0;
+	adcs_template_set_flags(template, adcs_policy_get_uint(attributes, "subjectNameFlags", 0),
+	    adcs_policy_get_uint(attributes, "enrollmentFlags", 0));
 }
 
 static void
-adcs_policy_add_template(AdcsPolicy *policy, GHashTable *oids, const xmlNode *node)
+adcs_policy_read_template(AdcsPolicy *policy, GHashTable *oids, const xmlNode *node)
 {
 	const xmlNode *attributes = adcs_xml_child(node, ADCS_NS_POLICY, "attributes");
-	char *name = adcs_xml_dup_text(adcs_xml_child(attributes, ADCS_NS_POLICY, "commonName"), 256);
-	if (name == NULL)
+	g_autofree char *name =
+	    adcs_xml_dup_text(adcs_xml_child(attributes, ADCS_NS_POLICY, "commonName"), 256);
+	AdcsTemplate *template = name == NULL ? NULL : adcs_policy_add_template(policy, name);
+	if (template == NULL)
 		return;
-	AdcsTemplate *template = g_new0(AdcsTemplate, 1);
-	g_ptr_array_add(policy->templates, template);
-	template->name = name;
-	template->authorities = g_array_new(FALSE, FALSE, sizeof(guint));
 	adcs_policy_read_attributes(attributes, template);
 	const PolicyOid *oid = adcs_policy_find_oid(oids, node, "policyOIDReference");
 	if (oid != NULL) {
@@ -194,14 +258,11 @@ adcs_policy_add_template(AdcsPolicy *policy, GHashTable *oids, const xmlNode *no
 	template->ekus =
 	    adcs_policy_read_ekus(oids, adcs_xml_child(attributes, ADCS_NS_POLICY, "extensions"));
 	const xmlNode *list = adcs_xml_child(node, ADCS_NS_POLICY, "cAs");
-	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "cAReference");
-	     at != NULL && template->authorities->len < POLICY_MAX_AUTHORITIES;
+	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "cAReference"); at != NULL;
 	     at = adcs_xml_next(at, ADCS_NS_POLICY, "cAReference")) {
 		gint64 number = 0;
-		if (!adcs_xml_get_number(at, 0, G_MAXINT32, &number))
-			continue;
-		guint reference = (guint)number;
-		g_array_append_val(template->authorities, reference);
+		if (adcs_xml_get_number(at, 0, G_MAXINT32, &number))
+			adcs_template_add_authority(template, (guint)number);
 	}
 }
 
@@ -213,66 +274,43 @@ adcs_policy_compare(gconstpointer a, gconstpointer b)
 	return first->priority < second->priority ? -1 : first->priority > second->priority;
 }
 
-/* Those that take new requests, over TLS. */
 static void
-adcs_policy_read_endpoints(const xmlNode *list, GPtrArray *endpoints)
+adcs_policy_read_authority(AdcsPolicy *policy, const xmlNode *node)
 {
-	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "cAURI");
-	     at != NULL && endpoints->len < POLICY_MAX_ENDPOINTS;
+	g_autoptr(GBytes) certificate = adcs_xml_dup_binary(
+	    adcs_xml_child(node, ADCS_NS_POLICY, "certificate"), POLICY_MAX_CERTIFICATE);
+	AdcsAuthority *authority =
+	    certificate == NULL ? NULL
+				: adcs_policy_add_authority(policy, certificate,
+				      adcs_policy_get_uint(node, "cAReferenceID", G_MAXUINT));
+	if (authority == NULL)
+		return;
+	const xmlNode *list = adcs_xml_child(node, ADCS_NS_POLICY, "uris");
+	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "cAURI"); at != NULL;
 	     at = adcs_xml_next(at, ADCS_NS_POLICY, "cAURI")) {
 		g_autofree char *url = adcs_xml_dup_text(adcs_xml_child(at, ADCS_NS_POLICY, "uri"), 1024);
-		if (url == NULL || g_ascii_strncasecmp(url, "https://", 8) != 0 ||
-		    adcs_xml_is_true(adcs_xml_child(at, ADCS_NS_POLICY, "renewalOnly")))
-			continue;
-		AdcsEndpoint *endpoint = g_new0(AdcsEndpoint, 1);
-		endpoint->auth = adcs_policy_get_uint(at, "clientAuthentication", 0);
-		endpoint->priority = adcs_policy_get_uint(at, "priority", G_MAXUINT);
-		endpoint->url = g_steal_pointer(&url);
-		g_ptr_array_add(endpoints, endpoint);
+		if (url != NULL && !adcs_xml_is_true(adcs_xml_child(at, ADCS_NS_POLICY, "renewalOnly")))
+			adcs_authority_add_endpoint(authority,
+			    adcs_policy_get_uint(at, "clientAuthentication", 0),
+			    adcs_policy_get_uint(at, "priority", G_MAXUINT), url);
 	}
-}
-
-static void
-adcs_policy_add_authority(AdcsPolicy *policy, const xmlNode *node)
-{
-	GBytes *certificate = adcs_xml_dup_binary(
-	    adcs_xml_child(node, ADCS_NS_POLICY, "certificate"), POLICY_MAX_CERTIFICATE);
-	if (certificate == NULL)
-		return;
-	AdcsAuthority *authority = g_new0(AdcsAuthority, 1);
-	g_ptr_array_add(policy->authorities, authority);
-	authority->certificate = certificate;
-	authority->name = adcs_x509_dup_common_name(certificate);
-	if (authority->name == NULL)
-		authority->name = g_strdup("");
-	authority->reference = adcs_policy_get_uint(node, "cAReferenceID", G_MAXUINT);
-	authority->may_enroll =
-	    adcs_xml_is_true(adcs_xml_child(node, ADCS_NS_POLICY, "enrollPermission"));
-	authority->endpoints = g_ptr_array_new_with_free_func(adcs_policy_free_endpoint);
-	adcs_policy_read_endpoints(
-	    adcs_xml_child(node, ADCS_NS_POLICY, "uris"), authority->endpoints);
 }
 
 static AdcsPolicy *
 adcs_policy_read(const xmlNode *answer)
 {
-	AdcsPolicy *policy = g_new0(AdcsPolicy, 1);
-	g_atomic_ref_count_init(&policy->references);
-	policy->templates = g_ptr_array_new_with_free_func(adcs_policy_free_template);
-	policy->authorities = g_ptr_array_new_with_free_func(adcs_policy_free_authority);
+	AdcsPolicy *policy = adcs_policy_new();
 	g_autoptr(GHashTable) oids =
 	    adcs_policy_read_oids(adcs_xml_child(answer, ADCS_NS_POLICY, "oIDs"));
 	const xmlNode *list = adcs_xml_child(
 	    adcs_xml_child(answer, ADCS_NS_POLICY, "response"), ADCS_NS_POLICY, "policies");
-	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "policy");
-	     at != NULL && policy->templates->len < POLICY_MAX_TEMPLATES;
+	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "policy"); at != NULL;
 	     at = adcs_xml_next(at, ADCS_NS_POLICY, "policy"))
-		adcs_policy_add_template(policy, oids, at);
+		adcs_policy_read_template(policy, oids, at);
 	list = adcs_xml_child(answer, ADCS_NS_POLICY, "cAs");
-	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "cA");
-	     at != NULL && policy->authorities->len < POLICY_MAX_AUTHORITIES;
+	for (const xmlNode *at = adcs_xml_child(list, ADCS_NS_POLICY, "cA"); at != NULL;
 	     at = adcs_xml_next(at, ADCS_NS_POLICY, "cA"))
-		adcs_policy_add_authority(policy, at);
+		adcs_policy_read_authority(policy, at);
 	return policy;
 }
 

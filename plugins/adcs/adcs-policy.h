@@ -20,7 +20,7 @@ typedef struct {
 	char *oid;               /* NULL: not told, as of version 1 templates */
 	guint schema;            /* 1: of Windows 2000, known by its name only */
 	guint key_bits;          /* at least */
-	gboolean may_enroll;     /* the account that asked for the policy */
+	gboolean may_enroll;     /* the account that asked for the policy; TRUE where that is not told */
 	gboolean takes_subject;  /* out of the request; FALSE: from the directory */
 	gboolean takes_names;    /* alternative ones, out of the request */
 	gboolean waits;          /* for a manager of the CA */
@@ -38,7 +38,6 @@ typedef struct {
 	guint reference;
 	char *name;              /* CN of its certificate; owned */
 	GBytes *certificate;     /* DER; owned */
-	gboolean may_enroll;
 	GPtrArray *endpoints;    /* of AdcsEndpoint; owned */
 } AdcsAuthority;
 
@@ -47,7 +46,16 @@ typedef struct {
 	gatomicrefcount references;
 	GPtrArray *templates;    /* of AdcsTemplate; owned */
 	GPtrArray *authorities;  /* of AdcsAuthority; owned */
+	GPtrArray *roots;        /* of GBytes DER; what else is needed to verify them; owned, may be empty */
 } AdcsPolicy;
+
+/* For those who read one: what is added belongs to the policy, and is lent. */
+AdcsPolicy *adcs_policy_new(void);
+AdcsTemplate *adcs_policy_add_template(AdcsPolicy *policy, const char *name); /* NULL: there are too many */
+AdcsAuthority *adcs_policy_add_authority(AdcsPolicy *policy, GBytes *certificate, guint reference); /* likewise */
+void adcs_template_set_flags(AdcsTemplate *template, guint subject_flags, guint enrollment_flags); /* MS-CRTD 2.28 and 2.26 */
+void adcs_template_add_authority(AdcsTemplate *template, guint reference);
+void adcs_authority_add_endpoint(AdcsAuthority *authority, guint auth, guint priority, const char *url); /* unless it is no https */
 
 AdcsPolicy *adcs_policy_parse(GBytes *body, GError **error); /* PROTOCOL, or as a fault says */
 AdcsPolicy *adcs_policy_ref(AdcsPolicy *policy);

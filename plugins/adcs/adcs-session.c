@@ -113,7 +113,7 @@ adcs_login_as(const AdcsLogin *login, const char *principal, const char *realm, 
 }
 
 /* The service logs in once; the tickets are renewed by themselves. Others wait meanwhile, and then have them too. */
-static PvKerberos *
+PvKerberos *
 adcs_login_ref_service(AdcsLogin *login, GCancellable *cancellable, GError **error)
 {
 	const PvValues *values = login->values;

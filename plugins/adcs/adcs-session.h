@@ -29,6 +29,9 @@ gboolean adcs_login_init(AdcsLogin *login, const PvValues *values, gboolean page
 void adcs_login_clear(AdcsLogin *login);
 gboolean adcs_login_has_service(const AdcsLogin *login); /* FALSE: only devices can ask */
 
+/* The service's tickets, got now if need be. (transfer full) */
+PvKerberos *adcs_login_ref_service(AdcsLogin *login, GCancellable *cancellable, GError **error);
+
 /* @identity: (nullable): NULL: the service itself. Nothing of a device's login is shared with another call. */
 gboolean adcs_session_open(AdcsSession *session, AdcsLogin *login, const PvCaIdentity *identity, GCancellable *cancellable, GError **error);
 void adcs_session_clear(AdcsSession *session);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "adcs-x509.h"
+#include "adcs-discover.h"
 #include "adcs-pages.h"
 #include "adcs-policy.h"
 #include "adcs-status.h"
@@ -332,6 +333,29 @@ adcs_test_endpoints(void)
 	adcs_test_assert_error(error, PV_ERROR_CONFIG, "no ca that issues the template");
 }
 
+/* as Active Directory holds them */
+static void
+adcs_test_enrollment_servers(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(AdcsPolicy) policy = adcs_policy_new();
+	g_autoptr(FakeCert) cert = fake_cert_new(&(FakeCertSpec) { .common_name = "CA 1", .is_ca = TRUE });
+	g_autoptr(GBytes) der = fake_cert_dup_der(cert);
+	AdcsAuthority *authority = adcs_policy_add_authority(policy, der, 0);
+	g_assert_true(adcs_discover_add_server(authority, "2\n2\n0\nhttps://b.example.com/CES\n0"));
+	g_assert_true(adcs_discover_add_server(authority, "1\n2\n0\nhttps://a.example.com/CES"));
+	g_assert_true(adcs_discover_add_server(authority, "1\n4\n0\nhttps://c.example.com/CES\n0"));
+	g_assert_true(adcs_discover_add_server(authority, "1\n2\n1\nhttps://renewal.example.com/CES\n1"));
+	g_assert_true(adcs_discover_add_server(authority, "1\n2\n0\nhttp://plain.example.com/CES\n0"));
+	g_assert_false(adcs_discover_add_server(authority, "1\n2\nhttps://d.example.com/CES"));
+	g_assert_false(adcs_discover_add_server(authority, "x\n2\n0\nhttps://d.example.com/CES"));
+	g_autoptr(GPtrArray) urls = adcs_policy_list_endpoints(policy, NULL, "ca 1", ADCS_AUTH_KERBEROS, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(urls->len, ==, 2);
+	g_assert_cmpstr(urls->pdata[0], ==, "https://a.example.com/CES");
+	g_assert_cmpstr(urls->pdata[1], ==, "https://b.example.com/CES");
+}
+
 /* ---- the pages ---- */
 
 static void
@@ -510,7 +534,7 @@ adcs_test_settings(Fixture *test, gconstpointer unused)
 	static const struct {
 		const char *json, *text;
 	} cases[] = {
-		{ "{}", "\"url\" or \"policy-url\" is needed" },
+		{ "{}", "\"discover\" is needed" },
 		{ "{\"url\": \"http://ca/\"}", "$.url: an https url is wanted" },
 		{ "{\"url\": \"https://me:it@ca/\"}", "an https url is wanted" },
 		{ "{\"mode\": \"certsrv\"}", "mode certsrv needs it" },
@@ -728,6 +752,7 @@ main(int argc, char **argv)
 	ADD("/plugins/adcs/policy/templates", adcs_test_templates);
 	ADD("/plugins/adcs/policy/rules", adcs_test_template_rules);
 	ADD("/plugins/adcs/policy/endpoints", adcs_test_endpoints);
+	ADD("/plugins/adcs/policy/enrollment-servers", adcs_test_enrollment_servers);
 	ADD("/plugins/adcs/pages/form", adcs_test_form);
 	ADD("/plugins/adcs/pages/submitted", adcs_test_pages);
 	ADD("/plugins/adcs/pages/others", adcs_test_other_pages);

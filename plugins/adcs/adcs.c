@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "adcs-ces.h"
-#include "adcs-x509.h"
+#include "adcs-discover.h"
 #include "adcs-memory.h"
+#include "adcs-x509.h"
 
 #include <provost/pki.h>
 #include <string.h>
@@ -59,10 +60,14 @@ adcs_check_values(const Adcs *adcs, GError **error)
 		    values, "url", "mode certsrv needs it, such as https://ca1.example.com/certsrv", error);
 	if (adcs->pages && pv_values_has(values, "policy-url"))
 		return adcs_set_config_error(values, "policy-url", "mode certsrv has no policy service", error);
-	if (!adcs->pages && !pv_values_has(values, "url") && !pv_values_has(values, "policy-url"))
-		return adcs_set_config_error(values, "url", "\"url\" or \"policy-url\" is needed", error);
-	if (pv_values_has(values, "policy-url") && !adcs_login_has_service(&adcs->login))
-		return adcs_set_config_error(values, "policy-url",
+	if (adcs->pages && pv_values_has(values, "discover"))
+		return adcs_set_config_error(
+		    values, "discover", "the directory does not name the pages of certsrv", error);
+	if (!adcs->pages && !pv_values_has(values, "url") && !adcs_has_policy(adcs))
+		return adcs_set_config_error(
+		    values, "url", "\"url\", \"policy-url\" or \"discover\" is needed", error);
+	if (adcs_has_policy(adcs) && !adcs_login_has_service(&adcs->login))
+		return adcs_set_config_error(values, "auth",
 		    "it is the service that reads the policy: give it a login of its own", error);
 	return TRUE;
 }
@@ -262,6 +267,8 @@ static const PvParam adcs_params[] = {
 	{ "mode", PV_PARAM_CHOICE, "\"ces\"", "the enrolment web services, or the pages of /certsrv", .choices = "ces|certsrv" },
 	{ "url", PV_PARAM_STRING, "null", "https://HOST/CA_CES_Kerberos/service.svc/CES, or https://HOST/certsrv; absent: as the policy says" },
 	{ "policy-url", PV_PARAM_STRING, "null", "https://HOST/ADPolicyProvider_CEP_Kerberos/service.svc/CEP; absent: templates are not looked at" },
+	{ "discover", PV_PARAM_OBJECT, "null", "read CAs, their addresses, templates and roots out of Active Directory, where it has no policy-url",
+	  .fields = adcs_discover_params },
 	{ "authority", PV_PARAM_STRING, "null", "name of the CA, where the policy has several" },
 	{ "template", PV_PARAM_STRING, "null", "of requests that name none: name, OID, or with a policy the display name" },
 	{ "auth", PV_PARAM_CHOICE, "\"kerberos\"", "how to log in; the end of the url says which one it takes",
