@@ -4,22 +4,10 @@
 # with, and a real KDC. The double writes down who asked for what. What it does not play: see data/sites/ad-adcs/README.md.
 . "$(dirname "$0")/lib.bash"
 . "$PV_TOP_SRCDIR/tests/e2e/device.sh"
-need openssl
-need curl
 need krb5kdc krb5-kdc
 need kadmin.local krb5-admin-server
-double=$(cd "$PV_TOP_SRCDIR/.." && pwd)/shared/testbeds/ca/ces_double.py
-if [ ! -r "$double" ]; then
-	skip "/integration/ca/$plugin/double" 'the double of AD CS is not beside the source tree (../shared)'
-	done_testing
-	exit
-fi
-python=/usr/bin/python3
-if ! $python -c 'import cryptography, gssapi' 2>/dev/null; then
-	skip "/integration/ca/$plugin" 'python3-cryptography or python3-gssapi is not installed'
-	done_testing
-	exit
-fi
+. "$PV_TOP_SRCDIR/tests/integration/ca/adcs.bash"
+need_double
 
 # --- the KDC of EXAMPLE.COM. Only its own tools are told where it is: Provost has it from the site's file
 kdc=$work/kdc
@@ -70,40 +58,11 @@ start_kdc
 
 # --- AD CS: a CA, and a web server whose certificate is of another one
 
-# make_server FOLDER: srv.pem for localhost, by tls.pem
-make_server() {
-	printf '%s\n' 'subjectAltName=DNS:localhost' 'extendedKeyUsage=serverAuth' 'keyUsage=digitalSignature,keyEncipherment' >server.ext
-	openssl req -new -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost >>openssl.log 2>&1 &&
-		openssl x509 -req -in server.csr -CA tls.pem -CAkey tls.key -CAcreateserial -days 30 -extfile server.ext -out server.pem >>openssl.log 2>&1 &&
-		cat server.pem server.key >"$1/srv.pem"
-}
-# start_double FOLDER: $double_port, $double_pid
-start_double() {
-	double_port=$(free_port)
-	mkfifo "$1/ready"
-	KRB5_CONFIG=$kdc/krb5.conf KRB5_KTNAME=FILE:$kdc/http.keytab KRB5RCACHENAME=none: CES_HOST=localhost \
-		$python "$double" "$1" "$double_port" >"$1/ready" 2>"$1/double.err" &
-	double_pid=$!
-	pids+=("$double_pid")
-	local line=
-	read -r -t 30 line <"$1/ready"
-	[ "$line" = ready ] || bail "the double did not start: $(cat "$1/double.err")"
-}
 mkdir "$work/adcs" "$work/old"
-make_root tls 'Web Server CA' && make_server "$work/adcs" && cp "$work/adcs/srv.pem" "$work/old" || bail "openssl: $(tail -n 3 openssl.log)"
+make_root tls 'Web Server CA' && make_server "$work/adcs" localhost && cp "$work/adcs/srv.pem" "$work/old" || bail "openssl: $(tail -n 3 openssl.log)"
 make_root root 'Example Site CA' && cp root.pem "$work/adcs/ca.crt" && cp root.key "$work/adcs/ca.key" || bail "openssl: $(tail -n 3 openssl.log)"
-start_double "$work/adcs"
+start_double localhost "$work/adcs"
 port=$double_port
-asked() { tail -n 1 "$work/adcs/requests.jsonl" | jq -r "$1"; }
-# decide WORD: the CA's manager does so with what waits
-decide() {
-	local id
-	id=$(tail -n 1 "$work/adcs/requests.jsonl" | jq -r 'select(.state == "pending") | .id')
-	[ -n "$id" ] && [ "$id" != "${decided:-}" ] && decided=$id &&
-		curl -sf --cacert tls.pem -X POST "https://localhost:$port/_test/$1?id=$id"
-}
-approve() { decide approve; }
-deny() { decide deny; }
 
 # a client certificate of the same CA: what AD CS maps to an account
 printf '%s\n' 'extendedKeyUsage=clientAuth' >client.ext
@@ -204,7 +163,7 @@ set_ca adcs "$(ca "$by_password" "$(ces UsernamePassword "$wrong_port")")"
 ok /integration/ca/adcs/wrong refused 'another key than the request' --template AMTWebServer
 
 make_expired_root old/ca 'Example Site CA' && mv old/ca.pem old/ca.crt || bail "openssl: $(tail -n 3 openssl.log)"
-start_double "$work/old"
+start_double localhost "$work/old"
 set_ca adcs "{ type: \"adcs\", trust: \"$work/tls.pem\", chain: \"$work/old/ca.crt\", $by_password, $(ces UsernamePassword "$double_port") }"
 ok /integration/ca/adcs/expired refused 'expired' --template AMTWebServer
 expired_is_checked() {
@@ -219,11 +178,7 @@ ok /integration/ca/adcs/expired/check expired_is_checked
 start_sim --devices 3
 set_ca adcs "$(ca "$by_kerberos" "$(ces Kerberos)" "$(cep Kerberos)")"
 quick
-edit "$PROVOST_SITE" '.plugins += [ "ieee8021x" ]'
-edit "$dir/site/standard.json" '(.stages[] | select(.stage == "certificate")) += { as: "device", template: "AMTWebServer" }'
-edit "$dir/site/standard.json" "$(printf '(.stages | map(.stage == "commit") | index(true) + 1) as $next
-	| .stages |= .[:$next] + [ { stage: "ieee8021x", protocol: "eap-tls", "server-name": "radius.example.com", root: "%s",
-	template: "AMT8021X", as: "device" } ] + .[$next:]' "$work/root.pem")"
+as_devices
 jq '{ pipeline: "account", stages: [ .stages[] | select(.stage == "ad-account") ] }' "$dir/site/standard.json" >"$dir/site/account.json"
 edit "$PROVOST_SITE" '.pipelines += [ { name: "account", file: "account.json" } ]'
 import_fleet
@@ -236,29 +191,5 @@ done
 : >"$work/adcs/requests.jsonl"
 run provision --all
 ok /requirements/S12-06.3/ca/adcs/device/all said 0 '3 of 3 Provisioned'
-# requesters TEMPLATE: who asked for which name
-requesters() { jq -r "select(.template == \"$1\" and .state == \"issued\") | \"\\(.who) \\(.subject)\"" "$work/adcs/requests.jsonl" | sort; }
-itself() {
-	local device
-	for device in "${devices[@]}"; do
-		echo "$(stored "$device" '.facts["account.name"]')@EXAMPLE.COM CN=$(stored "$device" .fqdn)"
-	done | sort
-}
-ok /requirements/S12-06.3/ca/adcs/device/each-asked-for-itself same requesters "$(requesters AMTWebServer)" "$(itself)"
-ok /requirements/S12-11.11/ca/adcs/device/client-certificates-too same requesters "$(requesters AMT8021X)" "$(itself)"
-for device in "${devices[@]}"; do
-	look "$device"
-	ok "/requirements/S12-06.3/ca/adcs/device/in-use/$device" holds "$device" '.state == "post" and .tls.active.sha256 == $known' \
-		known "$(stored "$device" '.facts["certificate.sha256"]')"
-done
-ok /requirements/S12-06.3/ca/adcs/device/service-never-asked refuses grep -q svc-provost "$work/adcs/requests.jsonl"
-silent() {
-	local device secret
-	for device in "${devices[@]}"; do
-		secret=$("$provost" secret show "$device" account --reveal 2>/dev/null)
-		[ -n "$secret" ] || return 1
-		! grep -rlF -- "$secret" "$work/out" "$work/adcs" "$dir/site" || return 1
-	done
-}
-ok /requirements/S12-06.1/ca/adcs/device/no-password-is-written silent
+each_asked_for_itself
 done_testing

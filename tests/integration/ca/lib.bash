@@ -4,7 +4,8 @@
 # as far as its protocol has them, against a real peer; "table" prints plugin x case. A case is a test whose path ends in
 # ca/NAME/CASE, or ca/NAME/CASE/DETAIL; a case that cannot be had for a peer is left out, and its cell stays empty.
 : "${PV_TOP_SRCDIR:=$(cd "$(dirname "$0")/../../.." && pwd)}"
-. "$PV_TOP_SRCDIR/tests/e2e/lib.sh"
+# unless a fixture that came first has brought it along
+declare -F start_sim >/dev/null || . "$PV_TOP_SRCDIR/tests/e2e/lib.sh"
 # a build machine's own would be asked before ours
 unset REQUESTS_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 PATH=$PATH:/usr/sbin:/sbin
