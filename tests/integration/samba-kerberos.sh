@@ -216,13 +216,13 @@ edit "$dir/site/standard.json" '(.stages[] | select(.stage == "wsman-acl")).entr
 	{ group: "AMT-8021X", realms: [ "Redirection", "PTAdministration", "HardwareAsset", "RemoteControl", "Storage", "EventManager",
 		"StorageAdmin", "AgentPresenceLocal", "AgentPresenceRemote", "CircuitBreaker", "NetworkTime", "GeneralInfo",
 		"EndpointAccessControl", "EndpointAccessControlAdmin", "EventLogReader", "AuditLog", "ACL" ] },
-	{ group: "AMT Admins", realms: [ "PTAdministration" ] } ]'
+	{ group: "AMT Admins", realms: [ "PTAdministration" ] }, { group: "svc-amt", realms: [ "PTAdministration" ] } ]'
 # the old one's keys are of RC4, on both sides
 jq '.pipeline = "old" | (.stages[] | select(.stage == "ad-account"))."encryption-types" = [ "rc4" ]
 	| (.stages[] | select(.stage == "kerberos")).legacy = true' "$dir/site/standard.json" >"$dir/site/old.json"
 edit "$PROVOST_SITE" '.pipelines += [ { name: "old", file: "old.json" } ] | .groups = [ { name: "legacy", tls: "legacy", pipeline: "old" } ]
 	| .plugins = (.plugins - [ "directory-local" ] + [ "ad" ]) | .directory = { type: "ad", domain: "example.com",
-	keytab: "'"$AD_SERVICE_KEYTAB"'", ou: "OU=AMT Devices" }'
+	keytab: "'"$AD_SERVICE_KEYTAB"'", ou: "OU=AMT Devices" } | .login = { kerberos: true }'
 import_fleet
 run provision --all
 ok /requirements/S12-11.3/samba/provisioned-in-the-directory said 0 '3 of 3 Provisioned'
@@ -230,9 +230,17 @@ for name in "${devices[@]}"; do
 	look "$name"
 	samba_host "$name.example.com" "$(value "$name" .address)"
 	ok "/requirements/S12-11.3/samba/account-of-the-directory/$name" gets alice "$name" '200 proved'
-	ok "/requirements/S07-1.30/samba/group-found-by-name/$name" holds "$name" '[.acl[] | select(.sid != null) | .sid] == [ $one, $two ]' \
-		one "$(sid "$AD_SID_8021X")" two "$(sid "$AD_SID_ADMINS")"
+	ok "/requirements/S07-1.30/samba/group-found-by-name/$name" holds "$name" '[.acl[] | select(.sid != null) | .sid] == [ $one, $two, $three ]' \
+		one "$(sid "$AD_SID_8021X")" two "$(sid "$AD_SID_ADMINS")" three "$(sid "$AD_SID_SERVICE")"
 	ok "/integration/samba-kerberos/others-stay-outside/$name" gets bob "$name" 401
+done
+# The service logs in by a ticket of its own as soon as the device takes it, and reads all that it needs
+run verify --all
+ok /integration/samba-kerberos/verified said 0
+for name in "${devices[@]}"; do
+	look "$name"
+	ok "/integration/samba-kerberos/service-by-ticket/$name" holds "$name" '."last-login" == { user: "svc-amt@EXAMPLE.COM", kind: "kerberos" }
+		and .counters."tickets-refused" == 1 and .counters."logins-failed" == 0'
 done
 ok /requirements/S07-1.31/samba/all-realms-granted holds pc9 '.acl | any(.realms | length == 17)'
 samba-tool group addmembers AMT-8021X bob >>"$dir/members.log" 2>&1
