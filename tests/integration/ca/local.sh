@@ -151,6 +151,19 @@ else
 	ok /integration/ca/local/wrong/pin refused pin
 fi
 
+# --- another process keeps the CA busy: it is waited for
+busy() {
+	local ca=$dir/site/ca holder
+	set_ca ca-local '{ type: "local", path: "ca" }'
+	mkfifo held
+	flock "$ca/lock" sh -c 'echo held >held; sleep 2' &
+	holder=$!
+	read -r _ <held
+	within 20 try_gives 0 issued '' || return 1
+	! kill -0 "$holder" 2>/dev/null && wait "$holder"
+}
+ok /integration/ca/local/slow busy
+
 # --- what cannot work
 ca=$dir/site/ca
 set_ca ca-local '{ type: "local", path: "ca" }'
