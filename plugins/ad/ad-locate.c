@@ -92,10 +92,9 @@ locate_forward_cancel(GCancellable *source, gpointer data)
 	g_cancellable_cancel(data);
 }
 
-/* @domain: of the service "ldap" over TCP; NULL: the addresses of @host. The list is of GSrvTarget or GInetAddress; NULL
- * without an error: the name is not there. */
 static GList *
-locate_ask(const char *domain, const char *host, GCancellable *cancellable, GError **error)
+locate_ask_once(
+    const char *domain, const char *host, GCancellable *cancellable, gboolean *late, GError **error)
 {
 	LocateQuestion question = { 0 };
 	GMainContext *context = g_main_context_new();
@@ -126,12 +125,30 @@ locate_ask(const char *domain, const char *host, GCancellable *cancellable, GErr
 	g_main_context_unref(context);
 	g_object_unref(question.cancellable);
 	g_object_unref(question.resolver);
-	g_autoptr(GError) caught = question.error;
+	*late = question.late;
+	if (question.error != NULL)
+		g_propagate_error(error, question.error);
+	return question.found;
+}
+
+/* @domain: of the service "ldap" over TCP; NULL: the addresses of @host. The list is of GSrvTarget or GInetAddress; NULL
+ * without an error: the name is not there. */
+static GList *
+locate_ask(const char *domain, const char *host, GCancellable *cancellable, GError **error)
+{
+	g_autoptr(GError) caught = NULL;
+	gboolean late = FALSE;
+	GList *found = locate_ask_once(domain, host, cancellable, &late, &caught);
+	if (g_error_matches(caught, G_RESOLVER_ERROR, G_RESOLVER_ERROR_TEMPORARY_FAILURE)) {
+		/* one lost datagram is no reason to put a job off */
+		g_clear_error(&caught);
+		found = locate_ask_once(domain, host, cancellable, &late, &caught);
+	}
 	if (caught == NULL || g_cancellable_set_error_if_cancelled(cancellable, error) ||
 	    g_error_matches(caught, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND))
-		return question.found;
+		return found;
 	g_set_error(error, PV_ERROR, PV_ERROR_UNREACHABLE, "ask DNS for %s: %s",
-	    domain != NULL ? domain : host, question.late ? "no answer in time" : caught->message);
+	    domain != NULL ? domain : host, late ? "no answer in time" : caught->message);
 	return NULL;
 }
 

@@ -10,6 +10,7 @@
 	(60 * G_USEC_PER_SEC) /* controllers drop idle clients after 15 minutes (MaxConnIdleTime) */
 #define POOL_WAIT_USEC (30 * G_USEC_PER_SEC) /* for a connection that others have */
 #define POOL_MAX_TRIES 8
+#define POOL_CATALOG_USEC (5 * 60 * G_USEC_PER_SEC) /* until one is looked for again */
 #define POOL_CATALOG_PORT 3268
 #define POOL_CATALOG_TLS_PORT 3269
 
@@ -228,6 +229,15 @@ pool_login(AdDirectory *ad, const AdServer *server, const char *domain, GCancell
 	return kerberos;
 }
 
+/* What was refused is asked for anew next time: a keytab, or a membership, may have changed. */
+static void
+pool_forget_login(AdDirectory *ad, const char *host)
+{
+	g_mutex_lock(&ad->lock);
+	g_hash_table_remove(ad->logins, host);
+	g_mutex_unlock(&ad->lock);
+}
+
 static PvLdap *
 pool_connect(AdDirectory *ad, const AdServer *server, const char *domain, gboolean catalog,
     GCancellable *cancellable, GError **error)
@@ -251,7 +261,10 @@ pool_connect(AdDirectory *ad, const AdServer *server, const char *domain, gboole
 		.kerberos = kerberos,
 		.operation_msec = ad->operation_msec,
 	};
-	return pv_ldap_connect(&options, cancellable, error);
+	PvLdap *ldap = pv_ldap_connect(&options, cancellable, error);
+	if (ldap == NULL && kerberos != NULL)
+		pool_forget_login(ad, server->host);
+	return ldap;
 }
 
 static void
@@ -386,19 +399,17 @@ pool_try(AdSession *session, const AdServer *server, gboolean catalog, gboolean 
 	return result;
 }
 
-/* Asks one after the other. *@tried: whether any was, for without a server there is no error. */
+/* Asks one after the other. FALSE without an error: there are none. */
 static gboolean
 pool_run(AdSession *session, GPtrArray *servers, gboolean catalog, AdWork work, gpointer data,
-    gboolean *tried, GCancellable *cancellable, GError **error)
+    GCancellable *cancellable, GError **error)
 {
 	g_autoptr(GError) last = NULL;
 	guint at = 0;
 	gboolean anew = FALSE, again = FALSE;
-	*tried = FALSE;
 	for (guint i = 0; i < POOL_MAX_TRIES && at < servers->len; i++) {
 		const AdServer *server = servers->pdata[at];
 		gboolean ok = FALSE;
-		*tried = TRUE;
 		g_clear_error(&last);
 		PoolResult result =
 		    pool_try(session, server, catalog, anew, work, data, &ok, cancellable, &last);
@@ -417,7 +428,8 @@ pool_run(AdSession *session, GPtrArray *servers, gboolean catalog, AdWork work, 
 			pool_set_down(session->ad, session->domain, server->host);
 		at++;
 	}
-	g_propagate_error(error, g_steal_pointer(&last));
+	if (last != NULL)
+		g_propagate_error(error, g_steal_pointer(&last));
 	return FALSE;
 }
 
@@ -431,14 +443,33 @@ ad_pool_run(AdDirectory *ad, const char *domain, const char *preferred, AdWork w
 	if (servers == NULL)
 		return FALSE;
 	AdSession session = { .ad = ad, .domain = name, .base = base };
-	gboolean tried = FALSE;
-	return pool_run(&session, servers, FALSE, work, data, &tried, cancellable, error);
+	return pool_run(&session, servers, FALSE, work, data, cancellable, error);
+}
+
+/* Whether a catalog is worth asking: not again and again where none answered just now. */
+static gboolean
+pool_may_have_catalog(AdDirectory *ad)
+{
+	g_mutex_lock(&ad->lock);
+	gboolean may = g_get_monotonic_time() >= ad->catalog_down_until_usec;
+	g_mutex_unlock(&ad->lock);
+	return may;
+}
+
+static void
+pool_set_catalog_down(AdDirectory *ad)
+{
+	g_mutex_lock(&ad->lock);
+	ad->catalog_down_until_usec = g_get_monotonic_time() + POOL_CATALOG_USEC;
+	g_mutex_unlock(&ad->lock);
 }
 
 gboolean
 ad_pool_run_catalog(
     AdDirectory *ad, AdWork work, gpointer data, GCancellable *cancellable, GError **error)
 {
+	if (!pool_may_have_catalog(ad))
+		return FALSE;
 	g_autoptr(GPtrArray) servers = pool_list_servers(ad, ad->domain, NULL, cancellable, error);
 	if (servers == NULL)
 		return FALSE;
@@ -450,11 +481,12 @@ ad_pool_run_catalog(
 	}
 	g_autoptr(GError) caught = NULL;
 	AdSession session = { .ad = ad, .domain = NULL, .base = (char *)"" };
-	gboolean tried = FALSE;
-	if (pool_run(&session, servers, TRUE, work, data, &tried, cancellable, &caught))
+	if (pool_run(&session, servers, TRUE, work, data, cancellable, &caught))
 		return TRUE;
 	/* a controller that is no catalog has nobody at that port */
 	if (caught != NULL && !g_error_matches(caught, PV_ERROR, PV_ERROR_UNREACHABLE))
 		g_propagate_error(error, g_steal_pointer(&caught));
+	else
+		pool_set_catalog_down(ad);
 	return FALSE;
 }

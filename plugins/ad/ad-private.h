@@ -55,6 +55,7 @@ typedef struct {
 	GPtrArray *idle; /* of AdConnection, owned */
 	guint open; /* connections, those in use included */
 	GHashTable *logins; /* host -> PvKerberos, owned */
+	gint64 catalog_down_until_usec; /* monotonic */
 	GPtrArray *partitions; /* of AdPartition, owned; NULL: not read yet */
 } AdDirectory;
 
