@@ -242,6 +242,13 @@ for name in "${devices[@]}"; do
 	ok "/integration/samba-kerberos/service-by-ticket/$name" holds "$name" '."last-login" == { user: "svc-amt@EXAMPLE.COM", kind: "kerberos" }
 		and .counters."tickets-refused" == 1 and .counters."logins-failed" == 0'
 done
+# And a person does, with Provost as the client
+verifies() {
+	samba_as "$1" "$provost" verify --kerberos pc9 pc6 --json >verified.json 2>verify.err
+	same 'who got in' "$(jq -r '[.devices[] | .kerberos // .code] | join(",")' verified.json)" "$2"
+}
+ok /requirements/S12-11.3/samba/person-by-provost verifies alice alice@EXAMPLE.COM,alice@EXAMPLE.COM
+ok /integration/samba-kerberos/stranger-by-provost verifies bob auth,auth
 ok /requirements/S07-1.31/samba/all-realms-granted holds pc9 '.acl | any(.realms | length == 17)'
 samba-tool group addmembers AMT-8021X bob >>"$dir/members.log" 2>&1
 ok /requirements/S07-1.31/samba/all-realms-serve gets bob pc9 '200 proved' "$rights"
