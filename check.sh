@@ -229,6 +229,14 @@ heading 'requirements'
 tests/coverage --require tests/requirements-now.txt build/ci || complain 'requirements without a passed test'
 [ "$quick" = no ] || finish
 
+heading 'demo.sh, with a domain of Active Directory'
+if command -v samba >/dev/null || [ -n "$PV_TEST_REQUIRE" ]; then
+	must demo 1200 ./demo.sh --site samba-ad && passed=$((passed + 1))
+else
+	skipped=$((skipped + 1))
+	echo "skipped: Samba is not installed"
+fi
+
 if build asan --enable-werror --enable-asan CFLAGS='-O1 -g'; then
 	check asan 1800
 fi

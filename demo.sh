@@ -5,17 +5,31 @@ set -u
 
 usage() {
 	cat <<-TEXT
-	Usage: ./demo.sh [--keep]
+	Usage: ./demo.sh [--keep] [--site samba-ad]
 
 	Installs what is missing (Debian 12, Ubuntu 22.04 or later), builds in build/demo, starts 12 simulated computers
-	of six generations of AMT, 6.2 to 16.1, and provisions them. --keep: leaves them running to play with.
+	of six generations of AMT, 6.2 to 16.1, and provisions them.
+
+	--keep           leaves them running to play with
+	--site samba-ad  with accounts, groups and Kerberos of a Samba Active Directory, which it starts itself
 	TEXT
 }
 
 keep=no
-for argument in "$@"; do
-	case $argument in
+sample=
+arguments=("$@")
+while [ "$#" -gt 0 ]; do
+	case $1 in
 	--keep) keep=yes ;;
+	--site=samba-ad) sample=samba-ad ;;
+	--site)
+		shift
+		if [ "${1-}" != samba-ad ]; then
+			echo "demo.sh: --site knows samba-ad, not \"${1-}\"" >&2
+			exit 64
+		fi
+		sample=samba-ad
+		;;
 	-h | --help)
 		usage
 		exit 0
@@ -25,7 +39,12 @@ for argument in "$@"; do
 		exit 64
 		;;
 	esac
+	shift
 done
+if [ "$keep" = yes ] && [ -n "$sample" ]; then
+	echo "demo.sh: --keep does not go with --site: the domain lives in a network of its own, which ends with the demo" >&2
+	exit 64
+fi
 
 top=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 cd "$top" || exit 1
@@ -43,6 +62,7 @@ export PATH="$root/bin:$root/sbin:$PATH" LC_ALL=C.UTF-8
 umask 077
 work=
 pids=()
+suffix=demo.example
 
 heading() {
 	printf '\n\033[1m%s\033[0m\n' "$1" | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi
@@ -58,6 +78,43 @@ die() {
 	[ -z "${2-}" ] || tail -n 30 "$2" >&2
 	exit 1
 }
+
+build() {
+	local log=$top/build/demo/build.log
+	mkdir -p build/demo || die 'build/demo cannot be made'
+	echo "Building in build/demo; the log is build/demo/build.log"
+	if [ ! -x configure ] || [ ! -e Makefile.in ]; then
+		./autogen.sh >"$log" 2>&1 || die 'autogen.sh failed' "$log"
+	fi
+	if [ "$(cat build/demo/demo-stamp 2>/dev/null)" != "$root" ]; then
+		rm -f build/demo/config.status
+	fi
+	if [ ! -e build/demo/config.status ]; then
+		(cd build/demo && ../../configure -q --prefix="$root" CFLAGS='-O2 -g') >>"$log" 2>&1 ||
+			die 'configure failed' "$log"
+		echo "$root" >build/demo/demo-stamp
+	fi
+	make -s -C build/demo -j"$(nproc)" >>"$log" 2>&1 || die 'the build failed' "$log"
+	make -s -C build/demo install >>"$log" 2>&1 || die 'make install failed' "$log"
+}
+
+# what is to be had only outside of the demo's own network
+if [ "${PV_SAMBA_INSIDE:-}" != 1 ]; then
+	heading '1. Build'
+	tests/install-packages build ${sample:+test} || exit 1
+	build
+fi
+if [ -n "$sample" ]; then
+	# runs the demo again in a network of its own; its functions that have the same names as some below are for tests
+	export PV_TOP_SRCDIR=$top PV_TOP_BUILDDIR=$top/build/demo
+	set -- "${arguments[@]}"
+	# shellcheck source=tests/integration/samba/lib.bash
+	. tests/integration/samba/lib.bash
+	suffix=$AD_DOMAIN
+	net=${hello%.9.71} # the library's is another
+else
+	work=$(mktemp -d "${TMPDIR:-/tmp}/provost-demo.XXXXXX") || exit 1
+fi
 
 # shellcheck disable=SC2317 # called by trap
 cleanup() {
@@ -78,25 +135,6 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-
-build() {
-	local log=$top/build/demo/build.log
-	mkdir -p build/demo || die 'build/demo cannot be made'
-	echo "Building in build/demo; the log is build/demo/build.log"
-	if [ ! -x configure ] || [ ! -e Makefile.in ]; then
-		./autogen.sh >"$log" 2>&1 || die 'autogen.sh failed' "$log"
-	fi
-	if [ "$(cat build/demo/demo-stamp 2>/dev/null)" != "$root" ]; then
-		rm -f build/demo/config.status
-	fi
-	if [ ! -e build/demo/config.status ]; then
-		(cd build/demo && ../../configure -q --prefix="$root" CFLAGS='-O2 -g') >>"$log" 2>&1 ||
-			die 'configure failed' "$log"
-		echo "$root" >build/demo/demo-stamp
-	fi
-	make -s -C build/demo -j"$(nproc)" >>"$log" 2>&1 || die 'the build failed' "$log"
-	make -s -C build/demo install >>"$log" 2>&1 || die 'make install failed' "$log"
-}
 
 # start NAME COMMAND...: in the background, deaf to the end of the terminal, with a log of that name
 start() {
@@ -126,8 +164,8 @@ sim() {
 
 # Factory state with set-up begun; a minute between hellos lasts one second
 start_fleet() {
-	provost-sim pki "$work/pki" --suffix demo.example || die 'the simulator cannot make its PKI'
-	start fleet provost-sim run --devices 12 --personality 16.1,15,12.0,11.8,9.5,6.2 --base "$net.0.1" --suffix demo.example \
+	provost-sim pki "$work/pki" --suffix "$suffix" || die 'the simulator cannot make its PKI'
+	start fleet provost-sim run --devices 12 --personality 16.1,15,12.0,11.8,9.5,6.2 --base "$net.0.1" --suffix "$suffix" \
 		--roots "$work/pki/root.pem" --provision-server "$hello:9971" --set hello-minute-msec=1000 \
 		--control "$work/sim.sock" --fleet-csv "$work/computers.csv"
 	wait_for fleet sim list
@@ -135,11 +173,38 @@ start_fleet() {
 
 make_site() {
 	export PROVOST_SITE=$work/site/site.json
-	say provost site init "$work/site" --suffix demo.example --provisioning-certificate "$work/pki/chain.pem" \
+	say provost site init "$work/site" --suffix "$suffix" --provisioning-certificate "$work/pki/chain.pem" \
 		--provisioning-key "$work/pki/key.pem" || die 'the site cannot be made'
 	# what an administrator would write with an editor: groups, of which one may speak TLS 1.0 and 1.1, and where to listen
 	sed -i "1s|{|{\n  \"groups\": [ { \"name\": \"modern\" }, { \"name\": \"old\", \"tls\": \"legacy\" } ],\n  \"listener\": { \"address\": \"$hello\" },|" "$PROVOST_SITE"
+	[ -z "$sample" ] || use_samba
 	say provost site check || die 'the site is not right'
+}
+
+# The domain, as its administrator prepares it, and the one object that says so to Provost
+use_samba() {
+	heading '   A domain of Active Directory, which knows nothing of Provost but an account without rights'
+	samba_start
+	say samba-tool group add 'AMT Operators' || die 'the domain takes no group'
+	say samba-tool group addmembers 'AMT Operators' alice || die 'the domain takes no member'
+	cp "$AD_SERVICE_KEYTAB" "$work/site/svc-amt.keytab"
+	jq --slurpfile sample data/sites/samba-ad/site.json '.directory = $sample[0].directory' "$PROVOST_SITE" >"$work/site.json" &&
+		mv "$work/site.json" "$PROVOST_SITE" || die 'the directory cannot be changed'
+	echo "  site.json has another object now: \"directory\": $(jq -c .directory "$PROVOST_SITE")"
+	say provost directory delegate --print >"$work/delegate" || die 'the directory does not say which rights it needs'
+	grep '^samba-tool ' "$work/delegate" >"$work/delegate.sh"
+	echo "  $(grep -c . "$work/delegate.sh") lines of samba-tool, which the domain's administrator runs"
+	bash -e "$work/delegate.sh" >"$work/delegate.log" 2>&1 || die 'rights cannot be given' "$work/delegate.log"
+	say provost directory check || die 'the directory is not ready'
+}
+
+show_samba() {
+	heading '   In the directory: the account, its services, and alice with her ticket'
+	local account
+	account=$(provost show pc-0001 --json | jq -r '.facts["account.name"]')
+	samba_admin ldapsearch -LLL -o ldif-wrap=no -b "$AD_BASE" "(sAMAccountName=$account)" dNSHostName servicePrincipalName | grep -v '^#\|^$' | sed 's/^/  /'
+	samba_host pc-0001.example.com "$(sim list --json | jq -r '.[] | select(.name == "pc-0001").address')"
+	KRB5CCNAME=$(samba_login alice) say provost verify --kerberos pc-0001 || die 'alice does not get in'
 }
 
 import_fleet() {
@@ -263,17 +328,16 @@ say_what_next() {
 	TEXT
 }
 
-heading '1. Build'
-tests/install-packages build || exit 1
-build
-work=$(mktemp -d "${TMPDIR:-/tmp}/provost-demo.XXXXXX") || exit 1
-
 heading '2. Twelve computers with Intel AMT, of six generations, come out of their boxes'
 start_fleet
 sim list
 sim dump pc-0001 >"$work/before"
 
-heading '3. A site: SQLite store, local CA, local directory; and the list of computers to expect'
+if [ -n "$sample" ]; then
+	heading '3. A site: SQLite store, local CA, Active Directory; and the list of computers to expect'
+else
+	heading '3. A site: SQLite store, local CA, local directory; and the list of computers to expect'
+fi
 make_site
 import_fleet
 
@@ -286,6 +350,10 @@ provisioned=$(count_provisioned)
 
 heading '5. One of them before and after, as the computer itself has it'
 show_device pc-0001
+
+if [ -n "$sample" ]; then
+	show_samba
+fi
 
 heading '6. Once more, over all: nothing is to do, and nothing is written'
 writes=$(count_writes)

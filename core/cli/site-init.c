@@ -16,6 +16,9 @@ static const char *const init_stages[] = { "ad-account", "tls", "otp", "digest-s
 	"wsman-acl", "kerberos", "power-policy", "features", "ieee8021x", "wireless",
 	"certificate-cleanup" };
 static const char *const init_providers[] = { "directory-local", "ca-local" };
+/* Enabled where they are installed, so that another directory or CA is a matter of its one object. */
+static const char *const init_other_providers[] = { "ad", "ldap", "adcs", "ca-exec", "cmp", "est", "scep",
+	NULL };
 
 #define INIT_GROUP "AMT Operators" /* of the local directory, with an entry in the access list */
 #define INIT_SECRET "factory-admin" /* the login that devices have when they leave the factory */
@@ -71,6 +74,19 @@ init_build_path(JsonBuilder *builder, const Init *init, const char *name, const 
 }
 
 static void
+init_build_other_providers(JsonBuilder *builder, const Init *init)
+{
+	static const char *const installed_path[] = { PV_PLUGIN_DIR, NULL };
+	g_autoptr(PvLoader) loader = pv_loader_new(init->plugin_path != NULL
+						       ? (const char *const *)init->plugin_path
+						       : installed_path);
+	g_auto(GStrv) installed = pv_loader_list(loader);
+	for (gsize i = 0; init_other_providers[i] != NULL; i++)
+		if (g_strv_contains((const char *const *)installed, init_other_providers[i]))
+			json_builder_add_string_value(builder, init_other_providers[i]);
+}
+
+static void
 init_build_plugins(JsonBuilder *builder, const Init *init)
 {
 	if (init->plugin_path != NULL) {
@@ -84,6 +100,7 @@ init_build_plugins(JsonBuilder *builder, const Init *init)
 	json_builder_begin_array(builder);
 	for (gsize i = 0; i < G_N_ELEMENTS(init_providers); i++)
 		json_builder_add_string_value(builder, init_providers[i]);
+	init_build_other_providers(builder, init);
 	for (gsize i = 0; i < G_N_ELEMENTS(init_stages); i++)
 		json_builder_add_string_value(builder, init_stages[i]);
 	json_builder_end_array(builder);
