@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define GENERATIONS_MAX 16
+#define GENERATIONS_AES 800 /* since then Kerberos has a passphrase, and AES keys */
 #define GENERATIONS_WIDTH 64 /* of the first column */
 
 /* A device of each generation, as from the factory: its classes are asked */
@@ -72,12 +73,13 @@ generations_append_summary(GString *text, const PvSimDevice *device)
 				   ? g_strdup(versions[switches->tls_min])
 				   : g_strdup_printf("%s-%s", versions[switches->tls_min],
 					 versions[switches->tls_max]);
-	g_string_append_printf(text, "%-6s %-13s %-8s %-7s %-6s %-9s %-9s %s\n",
+	g_string_append_printf(text, "%-6s %-13s %-8s %-7s %-6s %-9s %-9s %-8s %s\n",
 	    device->personality->name, device->personality->server, tls,
 	    switches->suites == PV_SIM_SUITES_RSA ? "RSA" : "any",
 	    switches->plain_port ? "yes" : "no",
 	    device->personality->version < PV_SIM_PSK_UNTIL ? "PKI, PSK" : "PKI",
-	    generations_login(device), certificate);
+	    generations_login(device),
+	    pv_sim_class_is_there(device, GENERATIONS_AES, 0) ? "AES, RC4" : "RC4", certificate);
 }
 
 /* One row, where not all generations are alike */
@@ -136,8 +138,9 @@ pv_sim_generations_describe(void)
 	g_auto(Generations) generations;
 	generations_fill(&generations);
 	GString *text = g_string_new(NULL);
-	g_string_append_printf(text, "%-6s %-13s %-8s %-7s %-6s %-9s %-9s %s\n", "NAME", "FIRMWARE",
-	    "TLS", "SUITES", "PLAIN", "SET-UP", "IN SET-UP", "BUILT-IN CERTIFICATE");
+	g_string_append_printf(text, "%-6s %-13s %-8s %-7s %-6s %-9s %-9s %-8s %s\n", "NAME",
+	    "FIRMWARE", "TLS", "SUITES", "PLAIN", "SET-UP", "IN SET-UP", "TICKETS",
+	    "BUILT-IN CERTIFICATE");
 	for (guint i = 0; i < generations.count; i++)
 		generations_append_summary(text, generations.devices[i]);
 	g_string_append_printf(

@@ -198,14 +198,16 @@ gboolean
 pv_job_prove_account_key(PvJob *job, PvSecret *password, GError **error)
 {
 	g_autoptr(PvKerberos) kerberos = NULL;
-	g_autofree char *service = pv_job_dup_service(job, error);
-	if (service == NULL || !pv_site_dup_kerberos(job->site, &kerberos, job->cancellable, error))
+	if (!pv_site_dup_kerberos(job->site, &kerberos, job->cancellable, error))
 		return FALSE;
 	if (kerberos == NULL) {
 		pv_job_progress(job, "the new key is not tried: the directory has no account that "
 				     "could log in by Kerberos");
 		return TRUE;
 	}
+	g_autofree char *service = pv_job_dup_service(job, error);
+	if (service == NULL)
+		return FALSE;
 	/* of the former key, maybe */
 	(void)pv_kerberos_forget_ticket(kerberos, service);
 	g_autoptr(GError) local = NULL;

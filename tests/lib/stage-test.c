@@ -32,6 +32,9 @@ typedef struct {
 	GHashTable *facts; /* char* -> char*, owned */
 	char *changes; /* owned: of an interrupted round; NULL: none */
 	PvPipelineStage entry; /* its values are owned */
+	PvStage later_stage;
+	PvPipelineStage later;
+	PvPipeline pipeline; /* of the two; its list is owned */
 } StageTest;
 
 /* The round at work, for the functions below that stand in front of libprovost's and libc's: the program's symbols come
@@ -504,6 +507,21 @@ stage_test_new_fake(JsonObject *round)
 	return fake;
 }
 
+static void
+stage_test_set_pipeline(StageTest *test)
+{
+	const char *later = stage_test_peek_string(
+	    stage_test_now.round, "later", stage_test_peek_string(test->fixture, "later", NULL));
+	g_clear_pointer(&test->pipeline.stages, g_ptr_array_unref);
+	test->pipeline.stages = g_ptr_array_new();
+	g_ptr_array_add(test->pipeline.stages, &test->entry);
+	if (later == NULL)
+		return;
+	test->later_stage.type = later;
+	test->later.stage = &test->later_stage;
+	g_ptr_array_add(test->pipeline.stages, &test->later);
+}
+
 static PvJob *
 stage_test_new_job(StageTest *test, FakeAmt *fake)
 {
@@ -520,6 +538,8 @@ stage_test_new_job(StageTest *test, FakeAmt *fake)
 	};
 	stage_test_now.session = pv_wsman_new(&options, NULL);
 	pv_job_take_wsman(job, stage_test_now.session);
+	stage_test_set_pipeline(test);
+	pv_job_set_pipeline(job, &test->pipeline);
 	pv_job_set_stage(job, &test->entry);
 	return job;
 }
@@ -631,6 +651,7 @@ stage_test_run(gconstpointer data)
 	}
 
 	pv_values_unref(test.entry.values);
+	g_clear_pointer(&test.pipeline.stages, g_ptr_array_unref);
 	pv_site_free(test.site);
 	pv_loader_free(test.loader);
 	g_hash_table_unref(test.facts);

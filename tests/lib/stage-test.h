@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  *
  *   "test":    path of the test; default /plugins/NAME/CASE
  *   "stage":   {…}                     the stage's parameters
+ *   "later":   "kerberos"              a stage of that type comes after it in the pipeline; in a round: from there on
  *   "facts":   { "amt.realm": "…" }    before the first round
  *   "secrets", "pending": { "admin": "…" }   of the device, current and pending
  *   "files":   { "password": "…" }     written into the temporary folder
