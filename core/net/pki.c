@@ -185,6 +185,20 @@ pv_pki_load_certificates(const char *path, GError **error)
 	return list;
 }
 
+gboolean
+pv_pki_load_identity(const char *path, const char *key_path, PvSecret *password, X509 **certificate,
+    EVP_PKEY **key, GError **error)
+{
+	g_autoptr(PvIdentity) identity = pv_identity_load_partial(path, key_path, password, error);
+	if (identity == NULL)
+		return FALSE;
+	*certificate = sk_X509_value(pv_identity_get_chain(identity), 0);
+	*key = pv_identity_get_key(identity);
+	X509_up_ref(*certificate);
+	EVP_PKEY_up_ref(*key);
+	return TRUE;
+}
+
 static gboolean
 pki_has_key(GBytes *der, EVP_PKEY *key)
 {

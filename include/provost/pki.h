@@ -5,6 +5,9 @@
 
 G_BEGIN_DECLS
 
+struct evp_pkey_st; /* OpenSSL's EVP_PKEY */
+struct x509_st;     /* OpenSSL's X509 */
+
 /* What every CA provider does with certificates that come from outside. Lists are of GBytes DER. Any thread. */
 
 /**
@@ -33,6 +36,18 @@ GPtrArray *pv_pki_parse_certificates(GBytes *answer, GError **error) G_GNUC_WARN
  * Returns: (transfer full): likewise; NULL with PV_ERROR_CONFIG that names the file.
  */
 GPtrArray *pv_pki_load_certificates(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * pv_pki_load_identity:
+ * @path: certificate, PEM or PKCS#12
+ * @key_path: (nullable): private key, a PEM file or a "pkcs11:" URI; NULL: in @path
+ * @password: (nullable): of the key, the PKCS#12 or the token
+ * @certificate: (out): to be freed with X509_free()
+ * @key: (out): to be freed with EVP_PKEY_free()
+ *
+ * Loads what messages are signed with. FALSE: PV_ERROR_CONFIG that names the file and what is wrong.
+ */
+gboolean pv_pki_load_identity(const char *path, const char *key_path, PvSecret *password, struct x509_st **certificate, struct evp_pkey_st **key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * pv_pki_set_issued:
