@@ -327,8 +327,8 @@ provcert_test_report(void)
 	static const struct {
 		const char *check, *text;
 		PvReportLevel level;
-	} wanted[] = { { "chain", "3 certificates", PV_REPORT_OK }, { "signatures", "right", PV_REPORT_OK },
-		{ "key", "right", PV_REPORT_OK }, { "purpose", "Intel's OID", PV_REPORT_OK },
+	} wanted[] = { { "chain", "3 certificates: CN=prov.example.org <- CN=Test Middle <- CN=Test Root", PV_REPORT_OK }, { "signatures", "right", PV_REPORT_OK },
+		{ "key", "fits, and signs", PV_REPORT_OK }, { "purpose", "Intel's OID", PV_REPORT_OK },
 		{ "algorithms", "right", PV_REPORT_OK }, { "dates", "20 days left", PV_REPORT_WARNING },
 		{ "root hash", "not checked", PV_REPORT_OK },
 		{ "dns suffix", "does not match", PV_REPORT_FAILURE },

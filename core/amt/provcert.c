@@ -4,6 +4,7 @@
 #include <provost/error.h>
 
 #include <string.h>
+#include <unistd.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -432,6 +433,34 @@ pv_provisioning_choose(const GPtrArray *identities, const PvProvisioningDevice *
 	return NULL;
 }
 
+/* the chain as it is presented */
+static char *
+provcert_dup_chain(const ProvcertCase *c)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+	g_string_append_printf(text, "%d certificates: ", sk_X509_num(c->chain));
+	for (int i = 0; i < sk_X509_num(c->chain); i++) {
+		g_autofree char *subject = provcert_dup_subject(sk_X509_value(c->chain, i));
+		g_string_append_printf(text, "%s%s", i > 0 ? " <- " : "", subject);
+	}
+	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* A key may be there and not be usable: a token that lost its login, a right that is missing. */
+static gboolean
+provcert_can_sign(EVP_PKEY *key)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	gsize length = 0;
+	gboolean ok = EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+		      EVP_DigestSign(context, NULL, &length, (const guchar *)"provost", 7) == 1;
+	g_autofree guchar *signature = ok ? g_malloc(length) : NULL;
+	ok = ok && EVP_DigestSign(context, signature, &length, (const guchar *)"provost", 7) == 1;
+	EVP_MD_CTX_free(context);
+	ERR_clear_error();
+	return ok;
+}
+
 /* what passed, in a few words */
 static char *
 provcert_dup_fact(const ProvcertCase *c, const char *rule)
@@ -440,7 +469,9 @@ provcert_dup_fact(const ProvcertCase *c, const char *rule)
 	g_autofree char *name = pv_provisioning_dup_common_name(c->leaf);
 	gint days = pv_identity_get_days_left(c->identity, c->now);
 	if (g_str_equal(rule, "chain"))
-		return g_strdup_printf("%d certificates up to %s", sk_X509_num(c->chain), root);
+		return provcert_dup_chain(c);
+	if (g_str_equal(rule, "key"))
+		return g_strdup("fits, and signs");
 	if (g_str_equal(rule, "purpose"))
 		return g_strdup_printf("server authentication and %s",
 		    provcert_has_ou(c->leaf) ? "Intel's OU" : "Intel's OID");
@@ -493,6 +524,9 @@ pv_provisioning_report(const PvIdentity *identity, const PvProvisioningDevice *d
 		g_autofree char *fact = provcert_dup_fact(&c, rule);
 		if (!provcert_rules[i].check(&c, &error))
 			pv_report_add(report, PV_REPORT_FAILURE, rule, object, "%s", error->message);
+		else if (g_str_equal(rule, "key") && !provcert_can_sign(pv_identity_get_key(identity)))
+			pv_report_add(report, PV_REPORT_FAILURE, rule, object,
+			    "it fits and cannot sign: look whether its token is there and lets user %u in", (guint)getuid());
 		else if (g_str_equal(rule, "dates") && threshold >= 0)
 			pv_report_add(report, PV_REPORT_WARNING, rule, object, "%s: order its successor", fact);
 		else

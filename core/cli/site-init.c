@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
+#include <provost/token.h>
 #include <string.h>
 #include <sys/timex.h>
 
@@ -383,7 +384,8 @@ init_open(PvCli *cli, const char *file)
 static char *
 init_dup_path(const char *path)
 {
-	return path != NULL ? g_canonicalize_filename(path, NULL) : NULL;
+	/* the key may be in a token */
+	return path == NULL ? NULL : pv_token_is_uri(path) ? g_strdup(path) : g_canonicalize_filename(path, NULL);
 }
 
 static char **

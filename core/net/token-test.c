@@ -90,6 +90,33 @@ token_test_expect_failure(const char *uri, const char *pin, const char *reason)
 	g_assert_cmpuint(ERR_peek_error(), ==, 0);
 }
 
+/* one of the threads that provision devices with the same certificate */
+static gpointer
+token_test_sign_often(gpointer data)
+{
+	EVP_PKEY *key = data;
+	guint good = 0;
+	for (guint i = 0; i < 25; i++) {
+		EVP_MD_CTX *context = EVP_MD_CTX_new();
+		guchar signature[512];
+		gsize length = sizeof signature;
+		good += EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+			EVP_DigestSign(context, signature, &length, (const guchar *)"x", 1) == 1;
+		EVP_MD_CTX_free(context);
+	}
+	return GUINT_TO_POINTER(good);
+}
+
+static void
+token_test_threads(EVP_PKEY *key)
+{
+	GThread *threads[8];
+	for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+		threads[i] = g_thread_new("signer", token_test_sign_often, key);
+	for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+		g_assert_cmpuint(GPOINTER_TO_UINT(g_thread_join(threads[i])), ==, 25);
+}
+
 /* the token signs, and the certificate's key verifies */
 static void
 token_test_sign(Fixture *f, gconstpointer unused)
@@ -114,6 +141,7 @@ token_test_sign(Fixture *f, gconstpointer unused)
 	g_assert_cmpint(EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, f->cert->key), ==, 1);
 	g_assert_cmpint(EVP_DigestVerify(context, signature, length, (const guchar *)"x", 1), ==, 1);
 	EVP_MD_CTX_free(context);
+	token_test_threads(key);
 	token_test_expect_failure("pkcs11:token=site;object=other" QUERY, "12345", "no token has such");
 
 	/* as an identity: the certificates in a file, the key in the token */
