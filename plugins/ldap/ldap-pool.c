@@ -18,22 +18,48 @@ ldap_pool_split(const char *server, guint *port)
 	return g_strdup(server);
 }
 
+gboolean
+ldap_pool_is_kerberos(const LdapDirectory *directory)
+{
+	return directory->keytab != NULL || directory->ccache != NULL ||
+	       directory->security == PV_LDAP_PLAIN;
+}
+
+gboolean
+ldap_pool_dup_password(LdapDirectory *directory, PvSecret **password, GError **error)
+{
+	if (!pv_values_has(directory->values, "password"))
+		return TRUE;
+	*password = pv_values_dup_secret(directory->values, "password", error);
+	return *password != NULL;
+}
+
+void
+ldap_pool_fill_login(const LdapDirectory *directory, PvSecret *password, PvKerberosLogin *login)
+{
+	*login = (PvKerberosLogin) { .realm = directory->realm,
+		.principal = directory->user,
+		.keytab = directory->keytab,
+		.ccache = directory->ccache,
+		.password = password,
+		.kdcs = directory->kdcs[0] != NULL ? (const char *const *)directory->kdcs : NULL };
+}
+
 /* One login for all connections; it renews itself. */
 static PvKerberos *
 ldap_pool_get_kerberos(LdapDirectory *directory, GCancellable *cancellable, GError **error)
 {
-	PvKerberosLogin login = { .realm = directory->realm,
-		.principal = directory->user,
-		.keytab = directory->keytab,
-		.ccache = directory->ccache,
-		.password = directory->password,
-		.kdcs = directory->kdcs[0] != NULL ? (const char *const *)directory->kdcs : NULL };
+	g_autoptr(PvSecret) password = NULL;
+	PvKerberosLogin login;
 	g_mutex_lock(&directory->lock);
 	PvKerberos *kerberos =
 	    directory->kerberos != NULL ? pv_kerberos_ref(directory->kerberos) : NULL;
 	g_mutex_unlock(&directory->lock);
 	if (kerberos != NULL)
 		return kerberos;
+	if (!ldap_pool_dup_password(directory, &password, error))
+		return NULL;
+	ldap_pool_fill_login(directory, password, &login);
 	kerberos = pv_kerberos_login(&login, cancellable, error);
 	if (kerberos == NULL)
 		return NULL;
@@ -67,17 +93,19 @@ ldap_pool_connect(
 	guint port = 0;
 	g_autofree char *host = ldap_pool_split(server, &port);
 	g_autoptr(PvKerberos) kerberos = NULL;
+	g_autoptr(PvSecret) password = NULL;
 	PvLdapOptions options;
 	ldap_pool_fill(directory, &options, host, port);
-	if (directory->keytab != NULL || directory->ccache != NULL ||
-	    directory->security == PV_LDAP_PLAIN) {
+	if (ldap_pool_is_kerberos(directory)) {
 		kerberos = ldap_pool_get_kerberos(directory, cancellable, error);
 		if (kerberos == NULL)
 			return NULL;
 		options.kerberos = kerberos;
 	} else {
+		if (!ldap_pool_dup_password(directory, &password, error))
+			return NULL;
 		options.bind_dn = directory->user;
-		options.password = directory->password;
+		options.password = password;
 	}
 	return pv_ldap_connect(&options, cancellable, error);
 }

@@ -20,11 +20,11 @@ typedef struct {
 
 /* Immutable after open but for what the lock guards. */
 typedef struct {
+	const PvValues *values; /* outlive this; the password is asked for when it is needed */
 	char **servers; /* HOST or HOST:PORT */
 	PvLdapSecurity security;
 	char *trust; /* NULL: the system's roots */
 	char *user; /* DN, or the Kerberos name; NULL: the keytab's first */
-	PvSecret *password; /* NULL: none */
 	char *keytab; /* NULL: none */
 	char *ccache; /* NULL: none */
 	char *realm; /* of the service's login; NULL: that of the principal */
@@ -40,6 +40,7 @@ typedef struct {
 
 	GMutex lock;
 	GQueue idle; /* of PvLdap, guarded by lock */
+	PvSecret *lent; /* password that a login lends, guarded by lock; NULL: none */
 	PvKerberos *kerberos; /* of the service, guarded by lock; NULL: not logged in yet */
 } LdapDirectory;
 
@@ -49,6 +50,9 @@ PvLdap *ldap_pool_connect(LdapDirectory *directory, const char *server, GCancell
 void ldap_pool_give(LdapDirectory *directory, PvLdap *ldap);
 /* another one, logged in as an account, to prove its password; it is not given back but freed */
 PvLdap *ldap_pool_connect_as(LdapDirectory *directory, const char *server, const char *dn, PvSecret *password, GCancellable *cancellable, GError **error);
+gboolean ldap_pool_is_kerberos(const LdapDirectory *directory); /* whether the service logs in by it */
+gboolean ldap_pool_dup_password(LdapDirectory *directory, PvSecret **password, GError **error); /* *password stays NULL where there is none */
+void ldap_pool_fill_login(const LdapDirectory *directory, PvSecret *password, PvKerberosLogin *login); /* all lent */
 void ldap_pool_clear(LdapDirectory *directory);
 gboolean ldap_pool_can_bind(const LdapDirectory *directory); /* whether accounts could log in with a password there */
 

@@ -27,6 +27,7 @@ typedef struct {
 	GPid pid; /* 0: there is no server */
 	PvLoader *loader;
 	const PvDirectory *directory; /* of the module */
+	PvValues *values; /* of the last opening */
 	gpointer handle;
 } LdapTest;
 
@@ -73,14 +74,14 @@ ldap_test_start(LdapTest *test)
 }
 
 static gpointer
-ldap_test_open(const LdapTest *test, const char *extra, GError **error)
+ldap_test_open(LdapTest *test, const char *extra, GError **error)
 {
 	g_autofree char *text = g_strdup_printf(
 	    "{ \"servers\": [ \"%s:6636\" ], \"trust\": \"%s/ca.pem\", \"user\": "
 	    "\"uid=provost,ou=people," LDAP_TEST_SUFFIX
 	    "\", \"password\": { \"file\": \"%s/password\" }, \"base\": \"" LDAP_TEST_SUFFIX
 	    "\", \"ou\": \"" LDAP_TEST_OU "\", \"timeout\": 1, \"classes\": [ \"device\", "
-					  "\"ipHost\", \"ieee802Device\", \"domainRelatedObject\", "
+	    "\"ipHost\", \"ieee802Device\", \"domainRelatedObject\", "
 	    "\"simpleSecurityObject\", \"amtDevice\" ], \"attributes\": { \"uuid\": \"amtUUID\", "
 	    "\"spn\": "
 	    "\"amtServicePrincipalName\" }%s }",
@@ -88,10 +89,10 @@ ldap_test_open(const LdapTest *test, const char *extra, GError **error)
 	g_autoptr(GError) local_error = NULL;
 	g_autoptr(PvJson) json = pv_json_parse("site.json", text, -1, &local_error);
 	g_assert_no_error(local_error);
-	g_autoptr(PvValues) values =
-	    pv_values_parse(json, "$", test->directory->params, NULL, &local_error);
+	g_clear_pointer(&test->values, pv_values_unref);
+	test->values = pv_values_parse(json, "$", test->directory->params, NULL, &local_error);
 	g_assert_no_error(local_error);
-	return test->directory->open(values, error);
+	return test->directory->open(test->values, error);
 }
 
 static void
@@ -127,6 +128,7 @@ static void
 ldap_test_tear_down(LdapTest *test, gconstpointer data)
 {
 	test->directory->close(test->handle);
+	g_clear_pointer(&test->values, pv_values_unref);
 	if (test->pid != 0) {
 		(void)kill(test->pid, SIGKILL); /* it may have ended by itself */
 		g_assert_cmpint(waitpid(test->pid, NULL, 0), ==, test->pid);
@@ -355,10 +357,10 @@ ldap_test_sids(LdapTest *test, gconstpointer data)
 	    "\", \"attributes\": { \"sid\": \"description\" } }",
 	    test->address, test->dir, test->dir);
 	g_autoptr(PvJson) json = pv_json_parse("site.json", text, -1, &error);
-	g_autoptr(PvValues) values =
-	    pv_values_parse(json, "$", test->directory->params, NULL, &error);
+	g_clear_pointer(&test->values, pv_values_unref);
+	test->values = pv_values_parse(json, "$", test->directory->params, NULL, &error);
 	g_assert_no_error(error);
-	test->handle = test->directory->open(values, &error);
+	test->handle = test->directory->open(test->values, &error);
 	const char *names[] = { "alice", "EXAMPLE\\alice", "alice@example.com",
 		"uid=alice,ou=people," LDAP_TEST_SUFFIX };
 	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {

@@ -13,7 +13,7 @@ ldap_close(gpointer handle)
 	g_strfreev(directory->servers);
 	g_free(directory->trust);
 	g_free(directory->user);
-	g_clear_pointer(&directory->password, pv_secret_unref);
+	g_clear_pointer(&directory->lent, pv_secret_unref);
 	g_free(directory->keytab);
 	g_free(directory->ccache);
 	g_free(directory->realm);
@@ -125,15 +125,14 @@ ldap_read_login(LdapDirectory *directory, const PvValues *values, GError **error
 	    !pv_ldap_dn_equal(directory->user, directory->user))
 		return ldap_fail(values, "user",
 		    "a DN is wanted, such as uid=provost,ou=people,dc=example,dc=com", error);
-	if (has_password)
-		directory->password = pv_values_dup_secret(values, "password", error);
-	return !has_password || directory->password != NULL;
+	return TRUE;
 }
 
 static gpointer
 ldap_open(const PvValues *values, GError **error)
 {
 	g_autoptr(LdapDirectory) directory = g_new0(LdapDirectory, 1);
+	directory->values = values;
 	g_mutex_init(&directory->lock);
 	g_queue_init(&directory->idle);
 	directory->servers = g_strdupv((char **)pv_values_get_list(values, "servers"));
@@ -160,20 +159,21 @@ ldap_open(const PvValues *values, GError **error)
 static gboolean
 ldap_kerberos(gpointer handle, PvKerberosLogin *login, GError **error)
 {
-	const LdapDirectory *directory = handle;
-	if (directory->keytab == NULL && directory->ccache == NULL &&
-	    directory->security != PV_LDAP_PLAIN) {
+	LdapDirectory *directory = handle;
+	if (!ldap_pool_is_kerberos(directory)) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
 		    "the directory's login is a DN with a password: for Kerberos, give it a "
 		    "\"keytab\"");
 		return FALSE;
 	}
-	*login = (PvKerberosLogin) { .realm = directory->realm,
-		.principal = directory->user,
-		.keytab = directory->keytab,
-		.ccache = directory->ccache,
-		.password = directory->password,
-		.kdcs = directory->kdcs[0] != NULL ? (const char *const *)directory->kdcs : NULL };
+	g_autoptr(PvSecret) password = NULL;
+	if (!ldap_pool_dup_password(directory, &password, error))
+		return FALSE;
+	g_mutex_lock(&directory->lock);
+	if (directory->lent == NULL)
+		directory->lent = g_steal_pointer(&password);
+	g_mutex_unlock(&directory->lock);
+	ldap_pool_fill_login(directory, directory->lent, login);
 	return TRUE;
 }
 

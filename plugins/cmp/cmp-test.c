@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/base/json.h"
+#include "core/engine/loader.h"
+#include "core/net/tls.h"
+#include "tests/lib/fake-http.h"
+#include "tests/lib/fake-pki.h"
+#include "tests/lib/test-folder.h"
+
+#include <provost/provost.h>
+#include <string.h>
+
+/* What a server may send that is no CMP, and what a site may configure. The protocol itself is tested against real peers, in
+ * tests/integration/ca/cmp.sh. */
+typedef struct {
+	char *folder;
+	PvLoader *loader;
+	const PvCa *ca;
+	PvJson *json;
+	PvValues *values;
+	gpointer handle;
+	FakeCert *root, *registrar;
+	FakeHttp *http;
+	GBytes *csr;
+	guint status; /* of every answer */
+	const char *body;
+} Fixture;
+
+static GBytes *
+cmp_test_new_csr(void)
+{
+	X509_REQ *csr = X509_REQ_new();
+	EVP_PKEY *key = EVP_RSA_gen(2048);
+	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(csr), "CN", MBSTRING_UTF8,
+	    (const guchar *)"pc1.example.com", -1, -1, 0);
+	X509_REQ_set_pubkey(csr, key);
+	g_assert_cmpint(X509_REQ_sign(csr, key, EVP_sha256()), >, 0);
+	guchar *der = NULL;
+	int length = i2d_X509_REQ(csr, &der);
+	GBytes *bytes = g_bytes_new(der, (gsize)length);
+	OPENSSL_free(der);
+	X509_REQ_free(csr);
+	EVP_PKEY_free(key);
+	return bytes;
+}
+
+static gboolean
+cmp_test_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, gpointer data)
+{
+	const Fixture *f = data;
+	return fake_http_reply(connection, f->status, NULL, f->body);
+}
+
+static void
+cmp_test_set_up(Fixture *f, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *libs = g_test_build_filename(G_TEST_BUILT, "plugins", "cmp", ".libs", NULL);
+	f->folder = g_dir_make_tmp("provost-cmp-XXXXXX", NULL);
+	f->loader = pv_loader_new((const char *const[]) { libs, NULL });
+	const PvPlugin *plugin = pv_loader_load(f->loader, "cmp", &error);
+	g_assert_no_error(error);
+	g_assert_nonnull(plugin);
+	f->ca = pv_loader_find_ca(f->loader, "cmp");
+	g_assert_nonnull(f->ca);
+	f->root = fake_cert_new(&(FakeCertSpec) { .common_name = "Root", .is_ca = TRUE });
+	f->registrar = fake_cert_new(&(FakeCertSpec) { .common_name = "RA", .issuer = f->root });
+	g_autofree char *root = fake_cert_dup_pem(NULL, f->root, NULL);
+	g_autofree char *both = fake_cert_dup_pem(f->registrar, f->registrar, NULL);
+	g_free(pv_test_write(f->folder, "root.pem", root, 0600));
+	g_free(pv_test_write(f->folder, "ra.pem", both, 0600));
+	g_free(pv_test_write(f->folder, "secret", "cmp-secret", 0600));
+	f->http = fake_http_new(NULL, cmp_test_handle, f);
+	f->csr = cmp_test_new_csr();
+}
+
+static void
+cmp_test_close(Fixture *f)
+{
+	if (f->handle != NULL)
+		f->ca->close(f->handle);
+	f->handle = NULL;
+	g_clear_pointer(&f->values, pv_values_unref);
+	g_clear_pointer(&f->json, pv_json_unref);
+}
+
+static void
+cmp_test_tear_down(Fixture *f, gconstpointer unused)
+{
+	cmp_test_close(f);
+	fake_http_free(f->http);
+	fake_cert_free(f->root);
+	fake_cert_free(f->registrar);
+	g_bytes_unref(f->csr);
+	pv_loader_free(f->loader);
+	pv_test_remove_all(f->folder);
+	g_free(f->folder);
+}
+
+/* @members: of the site's "ca"; URL and DIR stand for the server and the folder */
+static void
+cmp_test_open(Fixture *f, const char *members, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u/pkix/", fake_http_get_port(f->http));
+	g_autoptr(GString) text = g_string_new(members);
+	g_string_replace(text, "URL", url, 0);
+	g_string_replace(text, "DIR", f->folder, 0);
+	cmp_test_close(f);
+	f->json = pv_json_parse("site.json", text->str, -1, &local);
+	g_assert_no_error(local);
+	f->values = pv_values_parse(f->json, "$", f->ca->params, NULL, &local);
+	g_assert_no_error(local);
+	f->handle = f->ca->open(f->values, error);
+}
+
+#define CMP_TEST_SECRET \
+	"{\"url\": \"URL\", \"roots\": \"DIR/root.pem\", \"reference\": \"amt\", \"secret\": {\"file\": \"DIR/secret\"}}"
+
+static void
+cmp_test_expect(Fixture *f, const char *members, gint code, const char *reason)
+{
+	static const PvCertRequest request = { .uuid = "d2ffc23e-9dd1-412d-860a-54b2039b72ff",
+		.common_name = "pc1.example.com" };
+	g_auto(PvCaReply) reply = { 0 };
+	g_autoptr(GError) error = NULL;
+	cmp_test_open(f, members, &error);
+	g_assert_no_error(error);
+	g_assert_false(f->ca->submit(f->handle, &request, f->csr, NULL, &reply, NULL, &error));
+	g_assert_error(error, PV_ERROR, code);
+	if (strstr(error->message, reason) == NULL)
+		g_error("\"%s\" lacks \"%s\"", error->message, reason);
+	g_assert_null(strstr(error->message, "cmp-secret"));
+}
+
+static void
+cmp_test_nonsense(Fixture *f, gconstpointer unused)
+{
+	static const struct {
+		guint status;
+		const char *body, *reason;
+		gint code;
+	} rows[] = {
+		{ 200, "hello", "the answer is no CMP message", PV_ERROR_PROTOCOL },
+		{ 200, "", "the server answers 200", PV_ERROR_PROTOCOL },
+		{ 404, "no such page", "look at \"url\": no such page", PV_ERROR_CONFIG },
+		{ 503, "<html><body>busy</body></html>", "the server answers 503: busy", PV_ERROR_UNREACHABLE },
+		{ 403, "go away", "the server answers 403", PV_ERROR_PROTOCOL },
+	};
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		f->status = rows[i].status;
+		f->body = rows[i].body;
+		cmp_test_expect(f, CMP_TEST_SECRET, rows[i].code, rows[i].reason);
+	}
+	/* one message each, and none of them with the secret in clear */
+	g_assert_cmpuint(fake_http_get_count(f->http), ==, G_N_ELEMENTS(rows));
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const FakeHttpRequest *request = fake_http_get_request(f->http, i);
+		g_assert_cmpstr(request->method, ==, "POST");
+		g_assert_cmpstr(request->path, ==, "/pkix/");
+		g_assert_nonnull(strstr(request->headers, "Content-Type: application/pkixcmp\r\n"));
+		g_assert_null(g_strstr_len(request->body, (gssize)request->length, "cmp-secret"));
+	}
+}
+
+static void
+cmp_test_configuration(Fixture *f, gconstpointer unused)
+{
+	static const char *const wrong[] = {
+		"{\"url\": \"ftp://x\", \"roots\": \"DIR/root.pem\", \"certificate\": \"DIR/ra.pem\"}",
+		"{\"url\": \"URL?a\", \"roots\": \"DIR/root.pem\", \"certificate\": \"DIR/ra.pem\"}",
+		"{\"url\": \"URL\", \"roots\": \"DIR/root.pem\"}",
+		"{\"url\": \"URL\", \"roots\": \"DIR/root.pem\", \"reference\": \"amt\"}",
+		"{\"url\": \"URL\", \"roots\": \"DIR/root.pem\", \"reference\": \"amt\", \"secret\": {\"file\": \"DIR/secret\"}, "
+		"\"certificate\": \"DIR/ra.pem\"}",
+	};
+	for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+		g_autoptr(GError) error = NULL;
+		cmp_test_open(f, wrong[i], &error);
+		g_assert_error(error, PV_ERROR, PV_ERROR_CONFIG);
+		g_assert_nonnull(strstr(error->message, "site.json:1: $."));
+	}
+	cmp_test_expect(f, "{\"url\": \"URL\", \"roots\": \"DIR/none.pem\", \"certificate\": \"DIR/ra.pem\"}",
+	    PV_ERROR_CONFIG, "none.pem");
+	cmp_test_expect(f, "{\"url\": \"URL\", \"roots\": \"DIR/root.pem\", \"certificate\": \"DIR/root.pem\"}",
+	    PV_ERROR_CONFIG, "there is no private key");
+	g_autoptr(GError) error = NULL;
+	cmp_test_open(f, CMP_TEST_SECRET, &error);
+	g_autoptr(GPtrArray) chain = f->ca->chain(f->handle, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(chain->len, ==, 1);
+	/* nobody was asked */
+	g_assert_cmpuint(fake_http_get_count(f->http), ==, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	pv_net_init();
+	g_test_add("/cmp/nonsense", Fixture, NULL, cmp_test_set_up, cmp_test_nonsense, cmp_test_tear_down);
+	g_test_add("/cmp/configuration", Fixture, NULL, cmp_test_set_up, cmp_test_configuration, cmp_test_tear_down);
+	return g_test_run();
+}
