@@ -198,8 +198,10 @@ gboolean
 pv_job_prove_account_key(PvJob *job, PvSecret *password, GError **error)
 {
 	g_autoptr(PvKerberos) kerberos = NULL;
-	if (!pv_site_dup_kerberos(job->site, &kerberos, job->cancellable, error))
+	if (!pv_site_dup_kerberos(job->site, &kerberos, job->cancellable, error)) {
+		g_prefix_error(error, "try the new key: ");
 		return FALSE;
+	}
 	if (kerberos == NULL) {
 		pv_job_progress(job, "the new key is not tried: the directory has no account that "
 				     "could log in by Kerberos");
