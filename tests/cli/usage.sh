@@ -26,6 +26,15 @@ expect /cli/usage/status/argument 64 'takes no arguments' status pc1
 expect /cli/usage/show/nothing 64 'too few arguments: DEVICE' show
 expect /cli/usage/show/two 64 'too many arguments: only DEVICE' show pc1 pc2
 expect /cli/usage/log/lines 64 '--lines: a whole number' log --lines -1
+expect /cli/usage/ca/incomplete 64 'ca: one of check, try, revoke, pending, approve, deny must follow' ca
+expect /cli/usage/ca/eku 64 '--eku: server or client' ca try --eku both
+expect /cli/usage/ca/name 64 '--name: a full DNS name' ca try --name pc1
+expect /cli/usage/ca/wait 64 '--wait: a whole number' ca try --wait long
+expect /cli/usage/ca/revoke/nothing 64 'name one of --serial, --device and FILE' ca revoke
+expect /cli/usage/ca/revoke/two 64 'name one of --serial, --device and FILE' ca revoke --serial 00 FILE
+expect /cli/usage/ca/revoke/reason 64 '--reason: one of unspecified|' ca revoke --serial 00 --reason spite
+expect /cli/usage/ca/approve 64 'too few arguments: ID' ca approve
+expect /cli/usage/site-init/ca-key 64 '--ca-key: one of rsa-2048' site init --ca-key rsa-512 DIR
 expect /cli/usage/import/nothing 64 'too few arguments: FILE' import
 expect /cli/usage/export/status 64 '--status: one of Unknown' export --status Fine
 expect /cli/usage/add/two 64 'too few arguments: NAME FQDN UUID' add pc1 pc1.example.com
