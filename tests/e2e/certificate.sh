@@ -46,7 +46,7 @@ cp "$pki/bought-key.pem" "$pki/key.pem"
 # --- one fleet knows the vendor's root only, the other one that of the site
 
 fleet() {
-	jq -n --arg name "$1" '{ devices: [ range(1; 4) | { name: "\($name)\(.)" } ] }' >"$work/$1.json"
+	jq -n --arg name "$1" '{ devices: [ range(1; 5) | { name: "\($name)\(.)" } ] }' >"$work/$1.json"
 }
 fleet shop
 fleet lab
@@ -126,6 +126,23 @@ ok /requirements/S07-1.4/check-against-devices said 1 'not among the device'\''s
 identities bought internal
 run certificate check
 ok /requirements/S07-1.4/check-finds-one said 0 "trusts $pki/internal-chain.pem"
+identities bought
+
+# --- the site's own root, certified by the vendor's: devices that know only one of them get another chain
+
+quietly openssl x509 -x509toreq -in "$pki/own-root.pem" -signkey "$pki/own-root.key" -out "$pki/crossed.csr"
+printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n' >"$pki/crossed.ext"
+quietly openssl x509 -req -in "$pki/crossed.csr" -CA "$pki/vendor-root.pem" -CAkey "$pki/vendor-root.key" -days 3000 -sha256 \
+	-set_serial "0x$(openssl rand -hex 15)" -extfile "$pki/crossed.ext" -out "$pki/crossed.pem"
+cat "$pki/crossed.pem" "$pki/internal-chain.pem" "$pki/vendor-root.pem" >"$pki/cross-chain.pem"
+cp "$pki/internal-key.pem" "$pki/cross-key.pem"
+identities cross
+start /e2e/certificate/cross/daemon
+hello shop4
+hello lab4
+ok /e2e/certificate/cross/longer-chain await 30 provisioned shop4
+ok /e2e/certificate/cross/shorter-chain await 30 provisioned lab4
+stop
 identities bought
 
 # --- with its key in a token
