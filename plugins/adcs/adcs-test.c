@@ -570,6 +570,7 @@ adcs_test_poll(Fixture *test, gconstpointer elsewhere)
 	g_assert_cmpint(first.outcome, ==, PV_CA_PENDING);
 	g_assert_cmpuint(first.not_before_sec, ==, 300);
 	g_assert_null(strstr(first.cookie, "Passw0rd"));
+	g_assert_null(strstr(first.cookie, "evil"));
 	g_assert_true(test->ca->submit(ca, &adcs_test_wanted, csr, NULL, &again, NULL, &error));
 	g_assert_cmpstr(again.cookie, ==, first.cookie);
 	g_assert_cmpuint(fake_http_get_count(test->http), ==, 1);
