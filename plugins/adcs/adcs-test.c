@@ -630,6 +630,11 @@ adcs_test_prepare(Fixture *test, gconstpointer unused)
 	adcs_test_assert_error(error, PV_ERROR_CONFIG, "template \"Nonsense\" is not in the policy");
 	g_assert_cmpuint(fake_http_get_count(test->http), ==, 2);
 	g_clear_error(&error);
+	/* while the service is down, what was known of it will do */
+	test->status = 503;
+	g_assert_false(test->ca->prepare(ca, &request, &none, NULL, &error));
+	adcs_test_assert_error(error, PV_ERROR_CONFIG, "template \"Nonsense\" is not in the policy");
+	g_clear_error(&error);
 	request.template_name = NULL;
 	g_assert_false(test->ca->prepare(ca, &request, &none, NULL, &error));
 	adcs_test_assert_error(error, PV_ERROR_CONFIG, "name the template");

@@ -192,4 +192,31 @@ done
 run provision --all
 ok /requirements/S12-06.3/ca/adcs/device/all said 0 '3 of 3 Provisioned'
 each_asked_for_itself
+stop_sim
+
+# --- a manager has to approve; meanwhile the process dies. The next one asks for the same request, with the device's login
+dir=$work/waiting
+mkdir "$dir"
+start_sim --devices 1
+make_site
+set_ca adcs "$(ca "$by_kerberos" "$(ces Kerberos)")"
+quick
+edit "$dir/site/standard.json" '(.stages[] | select(.stage == "certificate")) += { as: "device", template: "AMTManual" }'
+jq '{ pipeline: "account", stages: [ .stages[] | select(.stage == "ad-account") ] }' "$dir/site/standard.json" >"$dir/site/account.json"
+edit "$PROVOST_SITE" '.pipelines += [ { name: "account", file: "account.json" } ]'
+import_fleet
+run provision --all --pipeline account
+device=${devices[0]}
+account=$(stored "$device" '.facts["account.name"]')
+kadmin "cpw -pw $("$provost" secret show "$device" account --reveal 2>/dev/null) $account"
+: >"$work/adcs/requests.jsonl"
+"$provost" provision "$device" >"$work/first.out" 2>&1 </dev/null &
+first=$!
+parked() { "$provost" show "$device" --json | jq -e '.facts | keys | any(startswith("ca.cookie."))'; }
+ok /integration/ca/adcs/pending/device/parked await 60 parked
+kill -KILL "$first" && wait "$first" 2>"$work/wait.log"
+ok /integration/ca/adcs/pending/device/approve approve
+run provision "$device"
+ok /requirements/S12-06.3/ca/adcs/pending/device said 0 '1 of 1 Provisioned'
+ok /integration/ca/adcs/pending/device/asked-once same requests "$(jq -r .who "$work/adcs/requests.jsonl")" "$account@EXAMPLE.COM"
 done_testing
