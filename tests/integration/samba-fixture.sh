@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The Samba fixture itself: what the tests of the directory and of Kerberos build on is there, and stays there over the
 # ends that they put their controller to.
+samba_alone=1
 . "$(dirname "$0")/samba/lib.bash"
 cd "$work" || exit 1
 samba_start

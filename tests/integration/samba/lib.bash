@@ -11,6 +11,8 @@
 #	samba_as alice curl ...		# with a ticket of alice in a cache of its own
 #	samba_stop; samba_kill; samba_pause; samba_resume; samba_start
 #
+# Others than root can run only what does not start Provost, which sets samba_alone=1 before.
+#
 # A second domain of its own forest is other.test at 127.0.0.11: samba_use other; samba_start; samba_use main
 
 : "${PV_TOP_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}"
@@ -32,7 +34,10 @@ samba_enter() {
 		command -v "$program" >/dev/null || samba_skip "$program is not installed"
 	done
 	/usr/bin/python3 -c 'import samba.samdb, samba.provision' 2>/dev/null || samba_skip 'the Python modules of Samba are not installed'
-	[ "$(id -u)" -eq 0 ] || map=(--map-root-user)
+	if [ "$(id -u)" -ne 0 ]; then
+		[ -n "${samba_alone:-}" ] || samba_skip 'only root can run it: in the namespaces of others the system belongs to nobody, and Provost trusts no plugin in it'
+		map=(--map-root-user)
+	fi
 	local namespaces=(unshare "${map[@]}" --net --mount --pid --fork --kill-child --mount-proc)
 	"${namespaces[@]}" ip link set lo up 2>/dev/null || samba_skip 'no namespaces of its own can be had here'
 	export PV_SAMBA_INSIDE=1 PV_TOP_SRCDIR PV_TOP_BUILDDIR
