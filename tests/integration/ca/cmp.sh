@@ -3,6 +3,7 @@
 # The plugin cmp against a CA on BouncyCastle, and against the server that "openssl cmp" has for tests, which answers with one
 # and the same certificate always: that of somebody else.
 . "$(dirname "$0")/lib.bash"
+. "$PV_TOP_SRCDIR/tests/e2e/fleet.sh"
 need openssl
 need javac default-jdk-headless
 jars=/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar
@@ -95,6 +96,21 @@ ok /requirements/S07-2.12/ca/cmp/pending/reported try_gives 75 pending ''
 rm -f bc/peer.log
 ok /requirements/S07-2.14/ca/cmp/pending/then-issued within 60 try_gives 0 issued 'taken back' --wait 60
 ok /integration/ca/cmp/pending/asked-once same_count asked 1
+
+# --- devices, whose certificate the CA makes them wait for
+
+start_sim --devices 2 --personality 16.1 --set restart-msec=20
+import_fleet
+start_bc bc polls=2
+set_ca cmp "$(cmp_ca "$by_secret")"
+ok /integration/ca/cmp/pending/provisioned "$provost" provision --all
+device_has_it() {
+	collect && all_provisioned && none "$dir/dumps.json" '.[].certificates[] | select(.issuer | contains("CMP Root") | not)'
+}
+ok /integration/ca/cmp/issued/in-the-device device_has_it
+ok /integration/ca/cmp/pending/each-asked-once same_count asked 2
+ok /integration/ca/cmp/pending/each-confirmed same_count confirmed 2
+stop_sim || bail 'the simulator did not stop'
 
 # --- what goes wrong
 
