@@ -33,7 +33,7 @@ typedef struct {
 	PvIntake *intake;
 	PvListener *listener;
 	GMainLoop *loop;
-	guint sources[4];
+	guint sources[5];
 	GHashTable *told; /* path of a provisioning certificate -> threshold that was logged, as gint */
 } Service;
 
@@ -113,6 +113,18 @@ main_watch_certificates(gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
+/* a revocation list must not end because no device was provisioned for a month */
+static gboolean
+main_maintain_ca(gpointer data)
+{
+	const PvSite *site = ((Service *)data)->site;
+	g_autoptr(GError) error = NULL;
+	if (site->ca != NULL && site->ca->maintain != NULL && site->ca_handle != NULL &&
+	    !site->ca->maintain(site->ca_handle, &error))
+		g_warning("maintain CA %s: %s", site->ca->type, error->message);
+	return G_SOURCE_CONTINUE;
+}
+
 static gboolean
 main_on_stop(gpointer data)
 {
@@ -187,6 +199,7 @@ main_run(Service *service)
 	service->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	(void)main_watch_certificates(service); /* goes on anyway */
 	service->sources[3] = g_timeout_add_seconds(MAIN_WATCH_SEC, main_watch_certificates, service);
+	service->sources[4] = g_timeout_add_seconds(MAIN_WATCH_SEC, main_maintain_ca, service);
 	main_notify("READY=1");
 	g_main_loop_run(service->loop);
 	main_notify("STOPPING=1");

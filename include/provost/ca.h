@@ -98,6 +98,9 @@ typedef struct {
 	GPtrArray *(*list_waiting)(gpointer ca, GCancellable *cancellable, GError **error);
 	/* decides on one; @text: (nullable): why it is denied; REJECTED: there is no such request */
 	gboolean (*decide)(gpointer ca, const char *id, gboolean approve, const char *text, GCancellable *cancellable, GError **error);
+	/* what has to be done from time to time though nobody asks, such as renewing a revocation list; the service calls it every few
+	 * hours, on its main thread: it must not wait for anybody */
+	gboolean (*maintain)(gpointer ca, GError **error);
 } PvCa;
 
 G_END_DECLS

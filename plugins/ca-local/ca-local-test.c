@@ -1015,6 +1015,38 @@ ca_test_publishes(CaTest *test, gconstpointer data)
 	g_assert_cmpstr(again, ==, after);
 }
 
+/* A process that runs for months and is asked for nothing: the list it made grows old behind its back. */
+static void
+ca_test_maintains(CaTest *test, gconstpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	gpointer handle = ca_test_open(test);
+	guint64 first = 0, second = 0, third = 0;
+	g_autoptr(X509_CRL) made = ca_test_load_crl(test, &first);
+	g_assert_true(test->ca->maintain(handle, &error));
+	g_autoptr(X509_CRL) same = ca_test_load_crl(test, &second);
+	g_assert_cmpuint(second, ==, first);
+
+	g_autofree char *pem = ca_test_read(test, "ca.key");
+	g_autoptr(BIO) bio = BIO_new_mem_buf(pem, -1);
+	g_autoptr(EVP_PKEY) key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	g_autoptr(X509) root = ca_test_load_root(test, handle);
+	g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(CaRevocation));
+	g_autoptr(X509_CRL) old = ca_x509_new_crl(
+	    root, key, none, first, g_get_real_time() / G_USEC_PER_SEC - 20 * 86400, 30, &error);
+	g_assert_no_error(error);
+	g_autofree char *path = g_build_filename(test->dir, "crl.der", NULL);
+	BIO *file = BIO_new_file(path, "w");
+	g_assert_cmpint(i2d_X509_CRL_bio(file, old), ==, 1);
+	BIO_free(file);
+	g_assert_true(test->ca->maintain(handle, &error));
+	g_assert_no_error(error);
+	g_autoptr(X509_CRL) renewed = ca_test_load_crl(test, &third);
+	g_assert_cmpuint(third, >, second);
+	g_assert_cmpint(X509_cmp_current_time(X509_CRL_get0_lastUpdate(renewed)), <, 0);
+	test->ca->close(handle);
+}
+
 static void
 ca_test_refuses_settings(CaTest *test, gconstpointer data)
 {
@@ -1062,6 +1094,7 @@ main(int argc, char **argv)
 	ca_test_add("/requirements/S07-2.12/local-ca-reports-pending", ca_test_manual);
 	ca_test_add("/plugins/ca-local/finds", ca_test_finds);
 	ca_test_add("/plugins/ca-local/publishes", ca_test_publishes);
+	ca_test_add("/plugins/ca-local/maintains", ca_test_maintains);
 	ca_test_add("/plugins/ca-local/refuses-settings", ca_test_refuses_settings);
 	for (const CaPolicyCase *c = ca_policy_cases; c->path != NULL; c++) {
 		g_autofree char *path = g_strconcat("/plugins/ca-local/", c->path, NULL);

@@ -937,6 +937,22 @@ ca_local_check(gpointer handle, PvReport *report, GCancellable *cancellable, GEr
 	return ok;
 }
 
+/* Whoever holds the lock now renews the list, too. */
+static gboolean
+ca_local_maintain(gpointer handle, GError **error)
+{
+	CaLocal *ca = handle;
+	if (!g_mutex_trylock(&ca->mutex))
+		return TRUE;
+	if (flock(ca->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		g_mutex_unlock(&ca->mutex);
+		return TRUE;
+	}
+	gboolean ok = ca_index_refresh(ca->index, error) && ca_local_refresh_crl(ca, error);
+	ca_local_unlock(ca);
+	return ok;
+}
+
 /* Approval by people */
 
 static GPtrArray *
@@ -1055,6 +1071,7 @@ static const PvCa ca_local_cas[] = {
 	    .find = ca_local_find,
 	    .list_waiting = ca_local_list_waiting,
 	    .decide = ca_local_decide,
+	    .maintain = ca_local_maintain,
 	},
 	{ NULL },
 };
