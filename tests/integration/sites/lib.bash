@@ -6,6 +6,7 @@
 
 # sample NAME: the sample site of that name, with this build's plugins and the simulator's provisioning certificate
 sample() {
+	sample_name=$1
 	sample_readme=$PV_TOP_SRCDIR/data/sites/$1/README.md
 	mkdir -p "$dir"
 	cp -r "$PV_TOP_SRCDIR/data/sites/$1" "$dir/site"
@@ -31,4 +32,32 @@ as_readme() {
 	}
 	[ "$#" -lt 3 ] || line=${line//"$2"/"$3"}
 	bash -c "$line"
+}
+
+# give_secret NAME VALUE: by the line of the README
+give_secret() {
+	printf %s "$2" >"$work/given"
+	ok "/sites/$sample_name/secret/$1" as_given "provost secret set $1"
+	rm "$work/given"
+}
+as_given() {
+	as_readme "$1" <"$work/given"
+}
+
+# provision_sample: the README's last part, over all simulated devices; once more, and nothing is left to do
+provision_sample() {
+	local name address
+	cp "$dir/fleet.csv" computers.csv
+	ok "/sites/$sample_name/import" as_readme 'provost import computers.csv'
+	while read -r name address; do
+		"$provost" --quiet set "$name" --address "$address"
+	done < <(simulator list --json | jq -r '.[] | "\(.name) \(.address)"')
+	ok "/sites/$sample_name/plan" plans_something
+	ok "/sites/$sample_name/provision" as_readme 'provost provision --all'
+	ok "/sites/$sample_name/verify" as_readme 'provost verify --all'
+	ok "/sites/$sample_name/nothing-left" as_readme 'provost plan --all'
+}
+plans_something() {
+	as_readme 'provost plan --all'
+	[ $? -eq 2 ]
 }
