@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ldap-kadmin.h"
 #include "ldap-private.h"
 
 #include <openssl/crypto.h>
@@ -198,6 +199,24 @@ ldap_account_get_version(const PvLdapEntry *entry)
 	return utc != NULL ? (guint)g_date_time_to_unix(utc) : 1;
 }
 
+/* The device's key is the KDC's affair where there is one: so are its version, and whether it has one at all. */
+static gboolean
+ldap_account_read_principals(LdapCall *call, PvAccount *account, GError **error)
+{
+	LdapKadmin *kadmin = call->directory->kadmin;
+	const char *missing = NULL;
+	if (kadmin == NULL)
+		return TRUE;
+	if (!ldap_kadmin_find(
+		kadmin, call->spec->spns, &missing, &account->kvno, call->cancellable, error))
+		return FALSE;
+	account->realm = g_strdup(ldap_kadmin_get_realm(kadmin));
+	account->salt = g_strdup(account->realm); /* keysalt "onlyrealm" */
+	if (missing != NULL)
+		pv_account_add_difference(account, "principal", NULL, missing);
+	return TRUE;
+}
+
 static PvAccount *
 ldap_account_make(LdapCall *call, const PvLdapEntry *entry, GError **error)
 {
@@ -222,6 +241,8 @@ ldap_account_make(LdapCall *call, const PvLdapEntry *entry, GError **error)
 	    directory->servers[1] != NULL ? g_strdup(pv_ldap_get_server(call->ldap)) : NULL;
 	account->kvno = ldap_account_get_version(entry);
 	ldap_account_add_differences(call, account, entry);
+	if (!ldap_account_read_principals(call, account, error))
+		return NULL;
 	return g_steal_pointer(&account);
 }
 
@@ -541,6 +562,24 @@ ldap_account_write(LdapCall *call, PvLdapEntry **entry, GError **error)
 	return FALSE;
 }
 
+/* Principals of service names that the device has no more go before the names do, so that none is forgotten. */
+static gboolean
+ldap_account_remove_former(LdapCall *call, const PvLdapEntry *entry, GError **error)
+{
+	const char *attribute = call->directory->attributes.spn;
+	if (call->directory->kadmin == NULL || entry == NULL || attribute == NULL)
+		return TRUE;
+	g_auto(GStrv) found = pv_ldap_entry_dup_list(entry, attribute);
+	g_autoptr(GPtrArray) former = g_ptr_array_new();
+	for (guint i = 0; found[i] != NULL; i++)
+		if (!g_strv_contains(call->spec->spns, found[i]))
+			g_ptr_array_add(former, found[i]);
+	g_ptr_array_add(former, NULL);
+	return former->len == 1 ||
+	       ldap_kadmin_remove(call->directory->kadmin, (const char *const *)former->pdata,
+		   call->cancellable, error);
+}
+
 gboolean
 ldap_account_ensure(gpointer handle, const PvAccountSpec *spec, PvAccount **account,
     GCancellable *cancellable, GError **error)
@@ -548,8 +587,13 @@ ldap_account_ensure(gpointer handle, const PvAccountSpec *spec, PvAccount **acco
 	g_auto(LdapCall) call = { 0 };
 	g_autoptr(PvLdapEntry) entry = NULL;
 	if (!ldap_account_begin(&call, handle, spec, cancellable, error) ||
-	    !ldap_account_read(&call, &entry, error) || !ldap_account_write(&call, &entry, error) ||
+	    !ldap_account_read(&call, &entry, error) ||
+	    !ldap_account_remove_former(&call, entry, error) ||
+	    !ldap_account_write(&call, &entry, error) ||
 	    !ldap_account_join_all(&call, entry, error))
+		return FALSE;
+	if (call.directory->kadmin != NULL &&
+	    !ldap_kadmin_ensure(call.directory->kadmin, spec->spns, cancellable, error))
 		return FALSE;
 	*account = ldap_account_make(&call, entry, error);
 	return *account != NULL;
@@ -585,8 +629,11 @@ ldap_account_set_password(gpointer handle, const PvAccountSpec *spec, PvSecret *
 		return FALSE;
 	}
 	const char *dn = pv_ldap_entry_get_dn(entry);
+	LdapKadmin *kadmin = call.directory->kadmin;
 	return pv_ldap_set_password(call.ldap, dn, NULL, password, cancellable, error) &&
-	       ldap_account_prove_password(&call, dn, password, error);
+	       ldap_account_prove_password(&call, dn, password, error) &&
+	       (kadmin == NULL ||
+		   ldap_kadmin_set_password(kadmin, spec->spns, password, cancellable, error));
 }
 
 /* Groups keep the DNs of what is gone, unless an overlay looks after them. */
@@ -627,9 +674,13 @@ ldap_account_remove(
 	if (!ldap_account_begin(&call, handle, spec, cancellable, error) ||
 	    !ldap_account_read(&call, &entry, error))
 		return FALSE;
+	LdapKadmin *kadmin = call.directory->kadmin;
+	if (kadmin != NULL && !ldap_kadmin_remove(kadmin, spec->spns, cancellable, error))
+		return FALSE;
 	if (entry == NULL)
 		return TRUE;
-	if (!ldap_account_leave_groups(&call, pv_ldap_entry_get_dn(entry), error))
+	if (!ldap_account_remove_former(&call, entry, error) ||
+	    !ldap_account_leave_groups(&call, pv_ldap_entry_get_dn(entry), error))
 		return FALSE;
 	if (pv_ldap_delete(call.ldap, pv_ldap_entry_get_dn(entry), cancellable, &local) ||
 	    pv_ldap_is_missing(call.ldap))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ldap-kadmin.h"
 #include "ldap-private.h"
 
 #include <string.h>
@@ -240,6 +241,9 @@ ldap_check(gpointer handle, const PvDirectoryNeeds *needs, PvReport *report,
 	for (guint i = 0; needs->names[i] != NULL; i++)
 		ldap_check_name(&check, needs->names[i]);
 	ldap_pool_give(handle, check.ldap);
+	if (check.directory->kadmin != NULL)
+		ldap_kadmin_check(
+		    check.directory->kadmin, check.directory->probe, report, cancellable);
 	return TRUE;
 }
 

@@ -18,6 +18,8 @@ typedef struct {
 	char *sid;
 } LdapAttributes;
 
+typedef struct LdapKadmin LdapKadmin; /* see ldap-kadmin.h */
+
 /* Immutable after open but for what the lock guards. */
 typedef struct {
 	const PvValues *values; /* outlive this; the password is asked for when it is needed */
@@ -37,6 +39,7 @@ typedef struct {
 	LdapAttributes attributes;
 	gboolean probe; /* whether a check may write */
 	guint operation_msec;
+	LdapKadmin *kadmin; /* NULL: the site has none */
 
 	GMutex lock;
 	GQueue idle; /* of PvLdap, guarded by lock */

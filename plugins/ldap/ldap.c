@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ldap-kadmin.h"
 #include "ldap-private.h"
 
 #include <string.h>
@@ -10,6 +11,7 @@ ldap_close(gpointer handle)
 	if (directory == NULL)
 		return;
 	ldap_pool_clear(directory);
+	ldap_kadmin_free(directory->kadmin);
 	g_strfreev(directory->servers);
 	g_free(directory->trust);
 	g_free(directory->user);
@@ -153,6 +155,9 @@ ldap_open(const PvValues *values, GError **error)
 	directory->member = g_strdup(pv_values_get_string(values, "member"));
 	directory->probe = pv_values_get_bool(values, "probe");
 	directory->operation_msec = 1000 * (guint)pv_values_get_int(values, "timeout");
+	const PvValues *kadmin = pv_values_get_object(values, "kadmin", 0);
+	if (kadmin != NULL && (directory->kadmin = ldap_kadmin_new(kadmin, error)) == NULL)
+		return NULL;
 	return g_steal_pointer(&directory);
 }
 
@@ -160,6 +165,10 @@ static gboolean
 ldap_kerberos(gpointer handle, PvKerberosLogin *login, GError **error)
 {
 	LdapDirectory *directory = handle;
+	if (!ldap_pool_is_kerberos(directory) && directory->kadmin != NULL) {
+		ldap_kadmin_fill_login(directory->kadmin, login);
+		return TRUE;
+	}
 	if (!ldap_pool_is_kerberos(directory)) {
 		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
 		    "the directory's login is a DN with a password: for Kerberos, give it a "
@@ -187,6 +196,21 @@ static const PvParam ldap_attribute_params[] = {
 	{ "mac", PV_PARAM_STRING, "\"macAddress\"", "its MAC address" },
 	{ "sid", PV_PARAM_STRING, "null",
 	    "SIDs of users and groups, such as sambaSID; absent: there are none" },
+	{ NULL },
+};
+
+static const PvParam ldap_kadmin_params[] = {
+	{ "realm", PV_PARAM_STRING, NULL,
+	    "Kerberos realm of the devices, in upper case; krb5.conf has its KDCs" },
+	{ "principal", PV_PARAM_STRING, NULL,
+	    "of the service, with the rights \"adcim\" for HTTP/* in kadm5.acl" },
+	{ "keytab", PV_PARAM_PATH, NULL, "keytab of that principal" },
+	{ "kdcs", PV_PARAM_LIST, "[]",
+	    "HOST or HOST:PORT, for logins at devices; empty: krb5.conf or DNS has them" },
+	{ "server", PV_PARAM_STRING, "null",
+	    "HOST or HOST:PORT of kadmind; absent: krb5.conf has it" },
+	{ "timeout", PV_PARAM_INT, "15", "time limit of one session", .unit = "s", .minimum = 1,
+	    .maximum = 300 },
 	{ NULL },
 };
 
@@ -222,6 +246,9 @@ static const PvParam ldap_params[] = {
 	    "address is not known" },
 	{ "attributes", PV_PARAM_OBJECT, "null", "what is kept in which attribute; null: nowhere",
 	    .fields = ldap_attribute_params },
+	{ "kadmin", PV_PARAM_OBJECT, "null",
+	    "MIT KDC that has a principal for each service name of a device; absent: none",
+	    .fields = ldap_kadmin_params },
 	{ "probe", PV_PARAM_BOOL, "true",
 	    "whether a check makes an account, tries it and removes it" },
 	{ "timeout", PV_PARAM_INT, "15", "time limit of one request", .unit = "s", .minimum = 1,
