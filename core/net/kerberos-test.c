@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/lib/test-kdc.h"
 
+#include <krb5.h>
 #include <provost/error.h>
 #include <provost/kerberos.h>
 
@@ -42,6 +43,120 @@ test_login(
 		.kdcs = kdcs,
 	};
 	return pv_kerberos_login(&login, NULL, error);
+}
+
+/* A KDC in front of the real one, which answers requests for a service's ticket itself: with an error that MIT's never
+ * sends, or with what is no message at all. */
+typedef struct {
+	const Test *test;
+	GSocketListener *listener;
+	GCancellable *cancellable;
+	GThread *thread;
+	char *address;
+	gint32 code; /* of the error; 0: nonsense; -1: a length that no KDC announces */
+} TestDouble;
+
+static gboolean
+test_double_read(GInputStream *in, GByteArray *frame)
+{
+	guint32 head = 0;
+	gsize got = 0;
+	if (!g_input_stream_read_all(in, &head, sizeof head, &got, NULL, NULL) ||
+	    got != sizeof head)
+		return FALSE;
+	g_byte_array_set_size(frame, GUINT32_FROM_BE(head));
+	return g_input_stream_read_all(in, frame->data, frame->len, &got, NULL, NULL) &&
+	       got == frame->len;
+}
+
+static void
+test_double_write(GOutputStream *out, const void *data, gsize length, gsize announced)
+{
+	guint32 head = GUINT32_TO_BE((guint32)announced);
+	(void)g_output_stream_write_all(out, &head, sizeof head, NULL, NULL, NULL);
+	(void)g_output_stream_write_all(out, data, length, NULL, NULL, NULL);
+}
+
+static void
+test_double_refuse(const TestDouble *fake, GOutputStream *out)
+{
+	krb5_context context = NULL;
+	krb5_principal server = NULL;
+	krb5_data message = { 0 };
+	if (fake->code <= 0) {
+		test_double_write(out, "nonsense", 8, fake->code == 0 ? 8 : 0x7fffffff);
+		return;
+	}
+	g_assert_cmpint(krb5_init_context_profile(NULL, KRB5_INIT_CONTEXT_SECURE, &context), ==, 0);
+	g_assert_cmpint(krb5_parse_name(context, "krbtgt/EXAMPLE.COM@EXAMPLE.COM", &server), ==, 0);
+	krb5_error told = { .error = (krb5_ui_4)fake->code,
+		.stime = (krb5_timestamp)(g_get_real_time() / G_USEC_PER_SEC),
+		.server = server };
+	g_assert_cmpint(krb5_mk_error(context, &told, &message), ==, 0);
+	test_double_write(out, message.data, message.length, message.length);
+	krb5_free_data_contents(context, &message);
+	krb5_free_principal(context, server);
+	krb5_free_context(context);
+}
+
+static void
+test_double_serve(const TestDouble *fake, GSocketConnection *peer)
+{
+	g_autoptr(GByteArray) frame = g_byte_array_new();
+	g_autoptr(GSocketClient) client = g_socket_client_new();
+	GOutputStream *out = g_io_stream_get_output_stream(G_IO_STREAM(peer));
+	if (!test_double_read(g_io_stream_get_input_stream(G_IO_STREAM(peer)), frame))
+		return;
+	if (frame->data[0] == 0x6c) { /* TGS-REQ: RFC 4120 5.10 */
+		test_double_refuse(fake, out);
+		return;
+	}
+	g_autoptr(GSocketConnection) real =
+	    g_socket_client_connect_to_host(client, fake->test->kdc->address, 88, NULL, NULL);
+	g_assert_nonnull(real);
+	test_double_write(
+	    g_io_stream_get_output_stream(G_IO_STREAM(real)), frame->data, frame->len, frame->len);
+	if (test_double_read(g_io_stream_get_input_stream(G_IO_STREAM(real)), frame))
+		test_double_write(out, frame->data, frame->len, frame->len);
+}
+
+static gpointer
+test_double_run(gpointer data)
+{
+	TestDouble *fake = data;
+	for (;;) {
+		g_autoptr(GSocketConnection) peer =
+		    g_socket_listener_accept(fake->listener, NULL, fake->cancellable, NULL);
+		if (peer == NULL)
+			return NULL;
+		test_double_serve(fake, peer);
+	}
+}
+
+static void
+test_double_start(TestDouble *fake, const Test *test, gint32 code)
+{
+	g_autoptr(GSocketAddress) wanted = g_inet_socket_address_new_from_string("127.0.0.1", 0);
+	g_autoptr(GSocketAddress) got = NULL;
+	fake->test = test;
+	fake->code = code;
+	fake->listener = g_socket_listener_new();
+	fake->cancellable = g_cancellable_new();
+	g_assert_true(g_socket_listener_add_address(
+	    fake->listener, wanted, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, &got, NULL));
+	fake->address = g_strdup_printf(
+	    "127.0.0.1:%u", g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(got)));
+	fake->thread = g_thread_new("double", test_double_run, fake);
+}
+
+static void
+test_double_stop(TestDouble *fake)
+{
+	g_cancellable_cancel(fake->cancellable);
+	g_thread_join(fake->thread);
+	g_object_unref(fake->listener);
+	g_object_unref(fake->cancellable);
+	g_free(fake->address);
 }
 
 /* Fails unless the error is of that code and says these words. */
@@ -168,6 +283,45 @@ test_service(gconstpointer data)
 	g_assert_no_error(error);
 	g_assert_true(pv_kerberos_forget_ticket(kerberos, TEST_SERVICE));
 	g_assert_false(pv_kerberos_forget_ticket(kerberos, TEST_SERVICE));
+}
+
+/* What MIT's KDC does not say: Active Directory tells a name that several accounts have (KDC_ERR_PRINCIPAL_NOT_UNIQUE). */
+static void
+test_answers(gconstpointer data)
+{
+	static const struct {
+		gint32 code;
+		PvError error;
+		const char *words;
+	} cases[] = {
+		{ 8, PV_ERROR_CONFIG, "several accounts have that service name" },
+		{ 9, PV_ERROR_CONFIG, "the service's account has no password" },
+		{ 12, PV_ERROR_REJECTED, "the realm's policy forbids it" },
+		{ 18, PV_ERROR_AUTH, "disabled or locked" },
+		{ 29, PV_ERROR_UNREACHABLE, ": it cannot serve now" },
+		{ 60, PV_ERROR_PROTOCOL, "get a ticket for " TEST_SERVICE },
+		{ 0, PV_ERROR_PROTOCOL, "get a ticket for " TEST_SERVICE },
+		{ -1, PV_ERROR_UNREACHABLE, "it announces 2147483647 bytes: it is no KDC" },
+	};
+	const Test *test = data;
+	if (!test_may_run(test))
+		return;
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) error = NULL;
+		TestDouble fake = { 0 };
+		test_double_start(&fake, test, cases[i].code);
+		const char *kdcs[] = { fake.address, NULL };
+		g_autoptr(PvSecret) secret = pv_secret_new("Secret-1", -1);
+		const PvKerberosLogin login = { .realm = test->kdc->realm,
+			.principal = "alice",
+			.password = secret,
+			.kdcs = kdcs };
+		g_autoptr(PvKerberos) kerberos = pv_kerberos_login(&login, NULL, &error);
+		g_assert_no_error(error);
+		g_assert_false(pv_kerberos_get_ticket(kerberos, TEST_SERVICE, NULL, &error));
+		test_said(error, cases[i].error, cases[i].words);
+		test_double_stop(&fake);
+	}
 }
 
 static void
@@ -372,6 +526,7 @@ main(int argc, char **argv)
 	g_test_add_data_func("/net/kerberos/ccache", &test, test_ccache);
 	g_test_add_data_func("/net/kerberos/refused", &test, test_refused);
 	g_test_add_data_func("/net/kerberos/service", &test, test_service);
+	g_test_add_data_func("/net/kerberos/answers", &test, test_answers);
 	g_test_add_data_func("/net/kerberos/negotiate", &test, test_negotiate);
 	g_test_add_data_func("/net/kerberos/binding", &test, test_binding);
 	g_test_add_data_func("/net/kerberos/unreachable", &test, test_unreachable);
