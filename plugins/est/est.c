@@ -10,8 +10,8 @@
  * wants time says so with 202, and then the same request is sent again. */
 
 #define EST_PATH "/.well-known/est"
-#define EST_LINE \
-	64 /* characters of base64; some servers take no longer lines, and none without a newline */
+/* characters of base64; some servers take no longer lines, and none without a newline */
+#define EST_LINE 64
 #define EST_MAX_LABEL 64
 
 typedef struct {
