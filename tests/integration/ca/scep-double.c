@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Usage: scep-double CA.pem CA.key [pending N] [other CERTIFICATE.pem] [expired]
+/* Usage: scep-double CA.pem CA.key [pending N] [challenge TEXT] [other CERTIFICATE.pem] [expired]
  * A SCEP server of our own for what a real one never does. Prints its port once it listens, and ends when its input does. */
 #include "tests/lib/fake-scep.h"
 
@@ -36,6 +36,8 @@ main(int argc, char **argv)
 			scep.expired = TRUE;
 		else if (g_str_equal(argv[i], "pending") && i + 1 < argc)
 			scep.pending = (guint)strtoul(argv[++i], NULL, 10);
+		else if (g_str_equal(argv[i], "challenge") && i + 1 < argc)
+			scep.challenge = argv[++i];
 		else if (g_str_equal(argv[i], "other") && i + 1 < argc)
 			scep.other = other = scep_double_load(argv[++i], NULL);
 	}

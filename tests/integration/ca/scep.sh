@@ -4,6 +4,7 @@
 # wait. The rest is played by a double of our own: scep-double.
 . "$(dirname "$0")/lib.bash"
 . "$PV_TOP_SRCDIR/tests/e2e/fleet.sh"
+. "$PV_TOP_SRCDIR/tests/integration/sites/lib.bash"
 need openssl
 need scepserver 'package scep'
 double=$(find_program tests/integration/ca/scep-double)
@@ -56,7 +57,7 @@ start_scepserver
 make_ca_site scep "$(scep_ca depot/ca.pem "$challenge + { legacy: true }")"
 site_secret scep secret123
 
-ok /integration/ca/scep/check/looks "$provost" ca check
+ok /requirements/S07-0.1/ca/scep/check/looks "$provost" ca check
 ok /integration/ca/scep/issued/client try_gives 0 issued 'stays valid' --eku client
 fingerprint=$(openssl x509 -in depot/ca.pem -noout -fingerprint -sha256 | sed 's/.*=//')
 set_ca scep "$(scep_ca depot/ca.pem "$challenge + { legacy: true, fingerprint: \"$fingerprint\" } | del(.roots)")"
@@ -82,7 +83,7 @@ ok /integration/ca/scep/denied/stranger refused 'are not of the CA in' --eku cli
 # --- down, slow
 set_ca scep "$(scep_ca depot/ca.pem "$challenge")"
 stop_scepserver
-ok /integration/ca/scep/down refused 'connection refused' --eku client
+ok /requirements/S07-1.29/ca/scep/down refused 'connection refused' --eku client
 start_mute
 scep_url=http://127.0.0.1:$mute_port/scep
 set_ca scep "$(scep_ca depot/ca.pem "$challenge + { timeout: 1 }")"
@@ -92,10 +93,10 @@ ok /integration/ca/scep/slow within 40 refused 'within' --eku client
 make_root root 'SCEP Root' 800 && make_leaf other root pc1.example.com serverAuth || bail "openssl: $(tail -n 3 openssl.log)"
 start_double root pending 1
 set_ca scep "$(scep_ca root.pem '{}')"
-ok /integration/ca/scep/pending/waits try_gives 75 pending 'still pending'
+ok /requirements/S07-2.12/ca/scep/pending/waits try_gives 75 pending 'still pending'
 start_double root pending 2
 set_ca scep "$(scep_ca root.pem '{}')"
-ok /integration/ca/scep/pending/issued try_gives 0 issued 'stays valid' --wait 20
+ok /requirements/S07-2.12/ca/scep/pending/issued try_gives 0 issued 'stays valid' --wait 20
 start_double root other other.pem
 set_ca scep "$(scep_ca root.pem '{}')"
 ok /integration/ca/scep/wrong/double refused "it is somebody else's"
@@ -107,15 +108,32 @@ start_double old
 set_ca scep "$(scep_ca old.pem '{}')"
 ok /integration/ca/scep/expired refused 'expired'
 
-# --- a device gets one, after it had to wait
-start_double root pending 1
-set_ca scep "$(scep_ca root.pem '{}')"
+# --- a device gets one, after it had to wait, by the sample site and its README; the page of passwords is NDES's alone
+start_double root pending 1 challenge secret123
 start_sim --devices 1 --personality 16.1 --set restart-msec=20
-import_fleet
-ok /integration/ca/scep/pending/provisioned "$provost" provision --all
+rm -rf "$dir/site"
+sample scep
+cp root.pem "$dir/site/ca.pem"
+edit "$PROVOST_SITE" ".ca |= (del(.\"challenge-url\", .trust, .user, .password) +
+	{ url: \"$scep_url\", challenge: { secret: \"scep\" }, poll: 1 })"
+ok /integration/ca/scep/site/key as_readme 'provost key create /etc/provost/key' /etc/provost "$dir/site"
+secrets() {
+	as_readme 'provost secret set scep' <<<secret123 && as_readme 'provost secret set factory-admin' <<<admin
+}
+ok /integration/ca/scep/site/secrets secrets
+ok /integration/ca/scep/site/check as_readme 'provost ca check'
+cp "$dir/fleet.csv" computers.csv
+ok /integration/ca/scep/site/import as_readme 'provost import computers.csv'
+devices=()
+while read -r name address; do
+	devices+=("$name")
+	"$provost" --quiet set "$name" --address "$address"
+done < <(simulator list --json | jq -r '.[] | "\(.name) \(.address)"')
+ok /requirements/S07-2.12/ca/scep/pending/provisioned as_readme 'provost provision --all'
 device_has_it() {
 	collect && all_provisioned && none "$dir/dumps.json" '.[].certificates[] | select(.issuer | contains("SCEP Root") | not)'
 }
 ok /integration/ca/scep/issued/in-the-device device_has_it
+ok /integration/ca/scep/site/verify as_readme 'provost verify --all'
 exec 7>&-
 done_testing
