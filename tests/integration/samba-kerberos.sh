@@ -154,7 +154,14 @@ ok /integration/samba-kerberos/stranger-with-token gets bob modern '401 proved'
 simulator set modern switch:kerberos-stranger=401 switch:kerberos-strict-spn=true
 ok /integration/samba-kerberos/strict-name gets alice modern 401
 ok /integration/samba-kerberos/strict-name-told told 'the ticket is for another service'
-simulator set modern switch:kerberos-strict-spn=false
+simulator set modern switch:kerberos-strict-spn=false switch:kerberos-replays=true
+ok /integration/samba-kerberos/replay-allowed gets alice modern '200 proved,200' "$general" fresh again
+simulator set modern switch:kerberos-replays=false switch:kerberos-key-version=true
+ok /integration/samba-kerberos/same-key-version gets alice modern '200 proved'
+simulator set modern AMT_KerberosSettingData.KeyVersion=9
+ok /integration/samba-kerberos/strict-key-version gets alice modern 401
+ok /integration/samba-kerberos/strict-key-version-told told 'the ticket is of key version 1, not 9'
+simulator set modern AMT_KerberosSettingData.KeyVersion=1 switch:kerberos-key-version=false
 
 # Clocks: five minutes, or what the device was told
 simulator set modern clock-offset=-240
