@@ -225,6 +225,11 @@ ca_add_of_device(PvCli *cli, const char *word, GPtrArray *certificates, int *cod
 		GBytes *der = pv_ca_find_certificate(cli->site, serials[i], NULL, &error);
 		if (der != NULL)
 			g_ptr_array_add(certificates, der);
+		/* of a CA that the site had before: the others are to be revoked all the same */
+		if (g_error_matches(error, PV_ERROR, PV_ERROR_REJECTED)) {
+			pv_cli_note(cli, "%s", error->message);
+			g_clear_error(&error);
+		}
 	}
 	if (error != NULL) {
 		*code = pv_cli_fail(cli, error);

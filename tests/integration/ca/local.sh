@@ -116,6 +116,12 @@ set_ca ca-local '{ type: "local", path: "small", "key-type": "p-384", permitted:
 	"crl-file": "published.pem", "crl-url": "http://pki.example.com/amt.crl",
 	profiles: [ { template: "AMTWebServer", days: 90 }, { template: "AMTClient", for: [ "client" ], days: 30 } ] }'
 ca=$dir/site/small
+of_another_ca() {
+	"$provost" ca revoke --device pc-0001 2>err && return 1
+	cat err
+	grep -q 'this ca has not issued it' err && grep -q 'no certificate of this site' err
+}
+ok /integration/ca/local/revoke/by-device/of-another-ca of_another_ca
 ok /integration/ca/local/constraints/inside try_gives 0 issued '' --template AMTWebServer --name pc1.example.com --keep
 leaf "$(issued_serial)"
 ok /integration/ca/local/constraints/openssl openssl_says_good sslserver
