@@ -477,6 +477,44 @@ test_skew(gconstpointer data)
 	}
 }
 
+/* One login is shared by the jobs of a fleet, some of which find their device's ticket too old. */
+static gpointer
+test_share(gpointer data)
+{
+	PvKerberos *kerberos = data;
+	for (guint i = 0; i < 20; i++) {
+		g_autoptr(GError) error = NULL;
+		gboolean done = FALSE;
+		g_autoptr(PvNegotiate) negotiate =
+		    pv_negotiate_new(kerberos, TEST_SERVICE, NULL, &error);
+		g_assert_no_error(error);
+		g_autoptr(GBytes) token = pv_negotiate_step(negotiate, NULL, &done, &error);
+		/* another thread may have thrown the ticket away meanwhile: an error then, and no more */
+		g_assert_true((token != NULL) == (error == NULL));
+		if (i % 5 == 4)
+			(void)pv_kerberos_forget_ticket(kerberos, TEST_SERVICE);
+	}
+	return NULL;
+}
+
+static void
+test_threads(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	g_autoptr(PvKerberos) kerberos = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	GThread *threads[4];
+	for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+		threads[i] = g_thread_new("share", test_share, kerberos);
+	for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+		g_thread_join(threads[i]);
+	g_assert_true(pv_kerberos_get_ticket(kerberos, TEST_SERVICE, NULL, &error));
+	g_assert_no_error(error);
+}
+
 static void
 test_nonsense(void)
 {
@@ -532,6 +570,7 @@ main(int argc, char **argv)
 	g_test_add_data_func("/net/kerberos/unreachable", &test, test_unreachable);
 	g_test_add_data_func("/net/kerberos/hung", &test, test_hung);
 	g_test_add_data_func("/net/kerberos/skew", &test, test_skew);
+	g_test_add_data_func("/net/kerberos/threads", &test, test_threads);
 	g_test_add_func("/net/kerberos/nonsense", test_nonsense);
 	int code = g_test_run();
 	test_kdc_free(test.kdc);
