@@ -291,7 +291,8 @@ adcs_ces_check_template(Adcs *adcs, const AdcsPolicy *policy, PvReport *report)
 		pv_report_add(report, PV_REPORT_FAILURE, "template", wanted, "%s", error->message);
 	else
 		pv_report_add(report, PV_REPORT_OK, "template", template->name,
-		    "this account may enroll, names are taken from the request%s",
+		    "%s, names are taken from the request%s",
+		    pv_values_has(adcs->values, "policy-url") ? "this account may enroll" : "it is there",
 		    template->waits ? "; a manager of the ca approves each request" : "");
 }
 
@@ -312,16 +313,43 @@ adcs_ces_check_policy(Adcs *adcs, PvReport *report, GCancellable *cancellable)
 	adcs_ces_check_template(adcs, policy, report);
 }
 
-/* That the CA has no such request proves that the service reaches it. */
-static void
-adcs_ces_check_service(AdcsSession *session, const char *url, PvReport *report, GCancellable *cancellable)
+/* That the CA has no such request proves that the service reaches it. NULL: it does */
+static GError *
+adcs_ces_try_service(AdcsSession *session, const char *url, GCancellable *cancellable)
 {
 	g_auto(AdcsAnswer) answer = { 0 };
-	g_autoptr(GError) error = NULL;
-	if (adcs_ces_ask_at(session, url, NULL, CES_NO_REQUEST, &answer, cancellable, &error))
-		pv_report_add(report, PV_REPORT_OK, "enrolment", url, "the ca answers to %s", session->name);
-	else
-		pv_report_add(report, PV_REPORT_FAILURE, "enrolment", url, "%s", error->message);
+	GError *error = NULL;
+	(void)adcs_ces_ask_at(session, url, NULL, CES_NO_REQUEST, &answer, cancellable, &error); /* error tells */
+	return error;
+}
+
+static void
+adcs_ces_free_error(gpointer error)
+{
+	if (error != NULL)
+		g_error_free(error);
+}
+
+/* One that is down is passed over, as long as another one is up. */
+static void
+adcs_ces_check_services(AdcsSession *session, GPtrArray *urls, PvReport *report, GCancellable *cancellable)
+{
+	g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(adcs_ces_free_error);
+	gboolean works = FALSE;
+	for (guint i = 0; i < urls->len; i++) {
+		g_ptr_array_add(errors, adcs_ces_try_service(session, urls->pdata[i], cancellable));
+		works = works || errors->pdata[i] == NULL;
+	}
+	for (guint i = 0; i < urls->len; i++) {
+		const GError *error = errors->pdata[i];
+		if (error == NULL)
+			pv_report_add(report, PV_REPORT_OK, "enrolment", urls->pdata[i],
+			    "the ca answers to %s", session->name);
+		else
+			pv_report_add(report,
+			    works && g_error_matches(error, PV_ERROR, PV_ERROR_UNREACHABLE) ? PV_REPORT_WARNING : PV_REPORT_FAILURE,
+			    "enrolment", urls->pdata[i], "%s", error->message);
+	}
 }
 
 void
@@ -333,6 +361,6 @@ adcs_ces_check(Adcs *adcs, AdcsSession *session, PvReport *report, GCancellable 
 	g_autoptr(GPtrArray) urls = adcs_ces_list_urls(adcs, NULL, cancellable, &error);
 	if (urls == NULL)
 		pv_report_add(report, PV_REPORT_FAILURE, "enrolment", NULL, "%s", error->message);
-	for (guint i = 0; urls != NULL && i < urls->len; i++)
-		adcs_ces_check_service(session, urls->pdata[i], report, cancellable);
+	else
+		adcs_ces_check_services(session, urls, report, cancellable);
 }
