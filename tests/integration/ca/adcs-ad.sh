@@ -7,6 +7,7 @@ cd "$work" || exit 1
 . "$PV_TOP_SRCDIR/tests/integration/ca/lib.bash"
 . "$PV_TOP_SRCDIR/tests/e2e/device.sh"
 . "$PV_TOP_SRCDIR/tests/integration/ca/adcs.bash"
+. "$PV_TOP_SRCDIR/tests/integration/sites/lib.bash"
 need_double
 samba_start
 samba_delegate least >delegate.log 2>&1 || bail "delegate: $(tail -n 3 delegate.log)"
@@ -88,7 +89,7 @@ check_says() {
 	grep -qF "$1" check.out
 }
 ok /requirements/S07-0.1/ca/adcs-ad/check/policy check_says '1 certification authorities'
-ok /integration/ca/adcs-ad/check/one-is-down check_says 'connect'
+ok /integration/ca/adcs-ad/check/one-is-down check_says 'connection refused'
 # LDAPS wants a password: Samba takes no Kerberos inside of TLS
 bind="security: \"tls\", \"bind-dn\": \"svc-amt@$AD_REALM\", password: { secret: \"svc\" }"
 site_secret svc "$AD_SERVICE_PASSWORD"
@@ -98,31 +99,36 @@ set_ca adcs "{ type: \"adcs\", $login, trust: \"$work/tls.pem\", discover: { ser
 ok /integration/ca/adcs-ad/down/untrusted refused certificate --template AMTWebServer
 set_ca adcs "{ type: \"adcs\", $login, trust: \"$work/tls.pem\", discover: { server: \"$AD_HOST\" } }"
 
-# --- the sample site as it is: devices ask with the accounts that Provost makes in the domain
+# --- the sample site by its README: devices ask with the accounts that Provost makes in the domain
 dir=$work/sample
-mkdir "$dir"
 start_sim --devices 3 --personality 16.1,19,12.0
-cp -r "$PV_TOP_SRCDIR/data/sites/ad-adcs" "$dir/site" && chmod -R u+w,go-rwx "$dir/site"
-cp "$work/pki/chain.pem" "$dir/site/provisioning.pem"
-cp "$work/pki/key.pem" "$dir/site/provisioning.key"
+sample ad-adcs
 cp "$AD_SERVICE_KEYTAB" "$dir/site/svc-amt.keytab"
-cp root.pem "$dir/site/ca.pem"
-export PROVOST_SITE=$dir/site/site.json
-edit "$PROVOST_SITE" ".\"plugin-path\" = [ \"$PV_TOP_BUILDDIR/plugins\" ] | .ca.trust = \"$work/tls.pem\""
-# what only a test needs: its host's clock may be nobody's, and a simulated device restarts at once
-edit "$dir/site/pipeline.json" '(.stages[] | select(.stage == "clock")).synchronised = "ignore" |
-	(.stages[] | select(.stage == "commit")).wait = 1 | .retries = 0'
 samba-tool group add 'AMT Computers' >group.log 2>&1 || bail "group: $(cat group.log)"
-ok /integration/ca/adcs-ad/sample/key "$provost" key create "$dir/site/key"
-ok /integration/ca/adcs-ad/sample/secret "$provost" secret set factory-admin <<<admin
+openssl crl2pkcs7 -nocrl -certfile root.pem -outform DER -out ca.p7b
+chain_as_readme() {
+	as_readme 'openssl pkcs7 -inform DER -in ca.p7b -print_certs -out ca.pem' && cp ca.pem "$dir/site/ca.pem"
+}
+ok /integration/ca/adcs-ad/sample/chain chain_as_readme
+# the double's web server has a certificate of another CA
+edit "$PROVOST_SITE" ".ca.trust = \"$work/tls.pem\""
+ok /integration/ca/adcs-ad/sample/key as_readme 'provost key create /etc/provost/key' /etc/provost "$dir/site"
+factory() { as_readme 'provost secret set factory-admin' <<<admin; }
+ok /integration/ca/adcs-ad/sample/secret factory
 delegate() {
-	"$provost" directory delegate --print >lines && grep '^samba-tool ' lines >run && bash -e run
+	as_readme 'provost directory delegate --print' >lines && grep '^samba-tool ' lines >run && bash -e run
 }
 ok /integration/ca/adcs-ad/sample/delegate delegate
-ok /integration/ca/adcs-ad/sample/directory "$provost" directory check
-ok /requirements/S07-0.1/ca/adcs-ad/sample/check check_says 'this account may enroll'
-import_fleet
-for device in "${devices[@]}"; do samba_host "$device.example.com" "$(simulator list --json | jq -r ".[] | select(.name == \"$device\").address")"; done
+ok /integration/ca/adcs-ad/sample/directory as_readme 'provost directory check'
+ok /requirements/S07-0.1/ca/adcs-ad/sample/check as_readme 'provost ca check'
+cp "$dir/fleet.csv" computers.csv
+ok /integration/ca/adcs-ad/sample/import as_readme 'provost import computers.csv'
+devices=()
+while read -r name address; do
+	devices+=("$name")
+	"$provost" --quiet set "$name" --address "$address"
+	samba_host "$name.example.com" "$address"
+done < <(simulator list --json | jq -r '.[] | "\(.name) \(.address)"')
 : >"$work/adcs/requests.jsonl"
 run provision --all
 ok /requirements/S12-06.3/ca/adcs-ad/device/all said 0 '3 of 3 Provisioned'
@@ -131,10 +137,6 @@ is_member() {
 	samba_admin ldapsearch -LLL -b "$AD_BASE" "(&(sAMAccountName=$1)(memberOf=CN=AMT Computers,CN=Users,$AD_BASE))" dn | grep -q ^dn:
 }
 ok /integration/ca/adcs-ad/sample/member is_member "$(stored "${devices[0]}" '.facts["account.name"]')"
-again() {
-	run plan --all
-	cat "$work/out"
-	[ "$code" -eq 0 ]
-}
-ok /integration/ca/adcs-ad/sample/nothing-left-to-do again
+ok /integration/ca/adcs-ad/sample/verify as_readme 'provost verify --all'
+ok /integration/ca/adcs-ad/sample/nothing-left-to-do as_readme 'provost plan --all'
 done_testing
