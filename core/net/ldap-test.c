@@ -471,6 +471,40 @@ ldap_test_password(LdapTest *test, gconstpointer data)
 	g_assert_cmpint(pv_ldap_get_code(own), ==, LDAP_INSUFFICIENT_ACCESS);
 }
 
+/* The server says "invalid credentials" to all of these, and why only to who asks. */
+static void
+ldap_test_policy(LdapTest *test, gconstpointer data)
+{
+	if (test->dir == NULL)
+		return;
+	g_autoptr(PvLdap) admin = ldap_test_connect_admin(test);
+	ldap_test_add_service(admin);
+	g_autofree char *command = g_strdup_printf(
+	    "run() { ldapmodify -Q -Y EXTERNAL -H ldapi://$(printf %%s %s/ldapi | sed s,/,%%2F,g) \"$@\"; }; "
+	    "printf 'dn: cn=module{0},cn=config\\nchangetype: modify\\nadd: olcModuleLoad\\nolcModuleLoad: ppolicy\\n\\n"
+	    "dn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config\\nchangetype: add\\nobjectClass: olcOverlayConfig\\n"
+	    "objectClass: olcPPolicyConfig\\nolcOverlay: ppolicy\\nolcPPolicyDefault: cn=policy," LDAP_TEST_SUFFIX "\\n"
+	    "olcPPolicyUseLockout: TRUE\\n\\ndn: cn=policy," LDAP_TEST_SUFFIX "\\nchangetype: add\\nobjectClass: device\\n"
+	    "objectClass: pwdPolicy\\ncn: policy\\npwdAttribute: userPassword\\npwdMaxAge: 60\\npwdLockout: TRUE\\n"
+	    "pwdMaxFailure: 2\\n' | run && "
+	    "printf 'dn: uid=svc,ou=people," LDAP_TEST_SUFFIX "\\nchangetype: modify\\nreplace: pwdChangedTime\\n"
+	    "pwdChangedTime: 20200101000000Z\\n' | run -e relax",
+	    test->dir);
+	g_autofree char *said = NULL;
+	if (!ldap_test_run(command, &said))
+		g_error("ldapmodify: %s", said);
+	g_autoptr(PvSecret) right = ldap_test_secret("first.secret");
+	g_autoptr(PvSecret) wrong = ldap_test_secret("Wr0ng.Passw0rd");
+	PvLdapOptions options = ldap_test_options(test, PV_LDAP_TLS);
+	options.bind_dn = "uid=svc,ou=people," LDAP_TEST_SUFFIX;
+	options.password = right;
+	ldap_test_assert_refused(&options, PV_ERROR_AUTH, "the password has expired", 5000);
+	options.password = wrong;
+	ldap_test_assert_refused(&options, PV_ERROR_AUTH, "name or password is wrong", 5000);
+	ldap_test_assert_refused(&options, PV_ERROR_AUTH, "name or password is wrong", 5000);
+	ldap_test_assert_refused(&options, PV_ERROR_AUTH, "locked out", 5000);
+}
+
 static void
 ldap_test_pages(LdapTest *test, gconstpointer data)
 {
@@ -700,6 +734,7 @@ main(int argc, char **argv)
 	ldap_test_add("/net/ldap/logins", ldap_test_logins);
 	ldap_test_add("/net/ldap/writes", ldap_test_writes);
 	ldap_test_add("/net/ldap/password", ldap_test_password);
+	ldap_test_add("/net/ldap/policy", ldap_test_policy);
 	ldap_test_add("/net/ldap/pages", ldap_test_pages);
 	ldap_test_add("/net/ldap/gssapi", ldap_test_gssapi);
 	ldap_test_add("/net/ldap/hangs", ldap_test_hangs);

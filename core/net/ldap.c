@@ -234,6 +234,46 @@ pv_ldap_step_sasl(PvLdap *ldap, const char *mechanism, GBytes *token, GBytes **r
 	return ok;
 }
 
+/* What the answer's control says of the password, where the server keeps a policy (draft-behera-ldap-password-policy section 6). */
+static const char *
+ldap_find_policy_text(PvLdap *ldap, LDAPControl **controls)
+{
+	static const struct {
+		LDAPPasswordPolicyError error;
+		const char *text;
+	} rows[] = {
+		{ PP_passwordExpired, "the password has expired: set a new one" },
+		{ PP_accountLocked, "the account is locked out: unlock it, and see who guesses its password" },
+		{ PP_changeAfterReset, "the password must be changed before anything else: set it without that flag" },
+	};
+	ber_int_t expires = 0, left = 0;
+	LDAPPasswordPolicyError error = PP_noError;
+	LDAPControl *control =
+	    controls != NULL ? ldap_control_find(LDAP_CONTROL_PASSWORDPOLICYRESPONSE, controls, NULL) : NULL;
+	if (control == NULL ||
+	    ldap_parse_passwordpolicy_control(ldap->ld, control, &expires, &left, &error) != LDAP_SUCCESS)
+		return NULL;
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
+		if (rows[i].error == error)
+			return rows[i].text;
+	return NULL;
+}
+
+/* FALSE with the error; a policy can make a login useless that was accepted */
+static gboolean
+ldap_judge_bind(PvLdap *ldap, const char *dn, LDAPControl **controls, GError **error)
+{
+	const char *policy = ldap_find_policy_text(ldap, controls);
+	const char *peer = pv_ldap_stream_get_peer(ldap->stream);
+	if (policy == NULL && ldap->result.code == LDAP_SUCCESS)
+		return TRUE;
+	if (policy != NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_AUTH, "log in to %s as %s: %s", peer, dn, policy);
+	else
+		pv_ldap_result_set_login_error(&ldap->result, peer, dn, error);
+	return FALSE;
+}
+
 /* RFC 4513 5.1.3; never over a plain connection, which was looked at before there was one */
 static gboolean
 ldap_bind_simple(PvLdap *ldap, const char *dn, PvSecret *password, GError **error)
@@ -244,18 +284,22 @@ ldap_bind_simple(PvLdap *ldap, const char *dn, PvSecret *password, GError **erro
 	secret.bv_len = length;
 	int id = 0;
 	LDAPMessage *message = NULL;
-	int code = ldap_sasl_bind(ldap->ld, dn, LDAP_SASL_SIMPLE, &secret, NULL, NULL, &id);
+	LDAPControl *policy = NULL;
+	LDAPControl **controls = NULL;
+	int code = ldap_create_passwordpolicy_control(ldap->ld, &policy);
+	LDAPControl *asked[] = { policy, NULL };
+	if (code == LDAP_SUCCESS)
+		code = ldap_sasl_bind(ldap->ld, dn, LDAP_SASL_SIMPLE, &secret, asked, NULL, &id);
+	ldap_control_free(policy);
 	if (code != LDAP_SUCCESS)
 		return ldap_fail(ldap, code, error);
 	if (pv_ldap_await(ldap, id, LDAP_MSG_ALL, &message, error) < 0)
 		return FALSE;
-	gboolean ok = ldap_note_answer(ldap, message, NULL, error);
+	gboolean ok = ldap_note_answer(ldap, message, &controls, error) &&
+		      ldap_judge_bind(ldap, dn, controls, error);
+	ldap_controls_free(controls);
 	ldap_msgfree(message);
-	if (!ok || ldap->result.code == LDAP_SUCCESS)
-		return ok;
-	pv_ldap_result_set_login_error(
-	    &ldap->result, pv_ldap_stream_get_peer(ldap->stream), dn, error);
-	return FALSE;
+	return ok;
 }
 
 static gboolean
