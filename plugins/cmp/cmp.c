@@ -40,6 +40,7 @@ typedef struct {
 	guint wait_sec; /* when the server names no time */
 } CmpCa;
 
+/* clang-format off */
 static const PvParam cmp_params[] = {
 	{ .name = "url", .kind = PV_PARAM_STRING, .summary = "of the server, such as https://HOST/.well-known/cmp or http://HOST/pkix/" },
 	{ .name = "roots", .kind = PV_PARAM_PATH, .summary = "PEM file with the CA's certificates, the one that issues first, root included" },
@@ -55,6 +56,7 @@ static const PvParam cmp_params[] = {
 	{ .name = "poll", .kind = PV_PARAM_INT, .fallback = "60", .summary = "wait before asking again, where the server names no time", .unit = "s", .minimum = 1, .maximum = 86400 },
 	{ NULL },
 };
+/* clang-format on */
 
 static void
 cmp_pending_free(gpointer data)
