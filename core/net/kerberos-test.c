@@ -193,6 +193,31 @@ test_password(gconstpointer data)
 	g_assert_cmpuint(bytes, >, 300);
 }
 
+/* Nobody's password is needed, and a KDC's default is the realm with the parts of the name (RFC 4120, 4). */
+static void
+test_salt(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	g_autoptr(PvKerberos) kerberos = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	g_autofree char *own = pv_kerberos_dup_salt(kerberos, "alice", NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(own, ==, "EXAMPLE.COMalice");
+	g_autofree char *other = pv_kerberos_dup_salt(kerberos, "svc@EXAMPLE.COM", NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(other, ==, "EXAMPLE.COMsvc");
+	g_assert_null(pv_kerberos_dup_salt(kerberos, "nobody-at-all", NULL, &error));
+	test_said(error, PV_ERROR_AUTH, "ask for the salt of nobody-at-all");
+	g_clear_error(&error);
+	g_autoptr(GCancellable) cancellable = g_cancellable_new();
+	g_cancellable_cancel(cancellable);
+	g_assert_null(pv_kerberos_dup_salt(kerberos, "alice", cancellable, &error));
+	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
 static void
 test_keytab(gconstpointer data)
 {
@@ -560,6 +585,7 @@ main(int argc, char **argv)
 	Test test = { 0 };
 	test_prepare(&test);
 	g_test_add_data_func("/net/kerberos/password", &test, test_password);
+	g_test_add_data_func("/net/kerberos/salt", &test, test_salt);
 	g_test_add_data_func("/net/kerberos/keytab", &test, test_keytab);
 	g_test_add_data_func("/net/kerberos/ccache", &test, test_ccache);
 	g_test_add_data_func("/net/kerberos/refused", &test, test_refused);

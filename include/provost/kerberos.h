@@ -98,6 +98,17 @@ gboolean pv_kerberos_get_ticket_info(PvKerberos *kerberos, const char *service, 
 gboolean pv_kerberos_check_key(PvKerberos *kerberos, const char *service, PvSecret *password, const char *salt, gboolean *fits, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
+ * pv_kerberos_dup_salt:
+ * @principal: NAME or NAME@REALM; without a realm, of the login's
+ *
+ * Asks the KDC which salt the keys of an account were made with (RFC 4120, 5.2.7.5, PA-ETYPE-INFO2), for which nobody has
+ * to know its password. Where names changed, what rules say of it is wrong until the next password.
+ *
+ * Returns: (transfer full): the salt; NULL with an error as of pv_kerberos_login(), UNSUPPORTED where the KDC tells none.
+ */
+char *pv_kerberos_dup_salt(PvKerberos *kerberos, const char *principal, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
  * PvNegotiate:
  *
  * One login to one service by SPNEGO, as HTTP Negotiate (RFC 4559) and LDAP's GSS-SPNEGO carry it. It proves who both
