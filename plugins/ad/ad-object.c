@@ -411,8 +411,24 @@ object_add_differences(const AdObject *object, PvAccount *account)
 	}
 }
 
+/* What the KDC says, for a salt stays with its password when the account is renamed; else, and where it is not to be asked,
+ * what it is by rule. */
+static char *
+object_dup_salt(const AdObject *object, const PvAccount *account, GCancellable *cancellable)
+{
+	g_autoptr(PvKerberos) kerberos = ad_pool_find_login(object->ad, object->server);
+	g_autofree char *principal = g_strdup_printf("%s@%s", account->account, account->realm);
+	g_autoptr(GError) error = NULL;
+	char *salt = kerberos == NULL || account->kvno == 0
+			 ? NULL
+			 : pv_kerberos_dup_salt(kerberos, principal, cancellable, &error);
+	if (error != NULL)
+		g_debug("%s", error->message);
+	return salt != NULL ? salt : ad_name_dup_salt(account->realm, account->account);
+}
+
 static PvAccount *
-object_new_account(const AdObject *object)
+object_new_account(const AdObject *object, GCancellable *cancellable)
 {
 	const PvLdapEntry *own = object->own;
 	PvAccount *account = g_new0(PvAccount, 1);
@@ -421,11 +437,11 @@ object_new_account(const AdObject *object)
 	account->sid = ad_forest_dup_sid(own);
 	account->fqdn = g_strdup(pv_ldap_entry_get(own, "dNSHostName"));
 	account->realm = g_ascii_strup(object->domain, -1);
-	account->salt = ad_name_dup_salt(account->realm, account->account);
 	/* an account that was made without a password has no key, whatever its version */
 	account->kvno = object_get_number(own, "pwdLastSet") == 0
 			    ? 0
 			    : (guint)object_get_number(own, "msDS-KeyVersionNumber");
+	account->salt = object_dup_salt(object, account, cancellable);
 	account->spns = object_dup_spns(object);
 	account->groups = object_dup_groups(object);
 	account->id = ad_forest_dup_guid(own);
@@ -447,7 +463,7 @@ ad_object_find(gpointer directory, const PvAccountSpec *spec, PvAccount **accoun
 	    !object_read_groups(&object, cancellable, error))
 		return FALSE;
 	if (object.own != NULL)
-		*account = object_new_account(&object);
+		*account = object_new_account(&object, cancellable);
 	return TRUE;
 }
 

@@ -196,16 +196,23 @@ pool_uses_kerberos(const AdDirectory *ad)
 	return ad->security == AD_SECURITY_GSSAPI || ad->keytab != NULL || ad->ccache != NULL;
 }
 
+PvKerberos *
+ad_pool_find_login(AdDirectory *ad, const char *host)
+{
+	g_mutex_lock(&ad->lock);
+	PvKerberos *known = g_hash_table_lookup(ad->logins, host);
+	if (known != NULL)
+		pv_kerberos_ref(known);
+	g_mutex_unlock(&ad->lock);
+	return known;
+}
+
 /* A login whose tickets come from that server. */
 static PvKerberos *
 pool_login(AdDirectory *ad, const AdServer *server, const char *domain, GCancellable *cancellable,
     GError **error)
 {
-	g_mutex_lock(&ad->lock);
-	PvKerberos *known = g_hash_table_lookup(ad->logins, server->host);
-	if (known != NULL)
-		pv_kerberos_ref(known);
-	g_mutex_unlock(&ad->lock);
+	PvKerberos *known = ad_pool_find_login(ad, server->host);
 	if (known != NULL)
 		return known;
 	g_auto(GStrv) kdcs = pool_dup_kdcs(ad, server, domain, cancellable);

@@ -81,6 +81,8 @@ void ad_pool_clear(AdDirectory *ad);
 gboolean ad_pool_run(AdDirectory *ad, const char *domain, const char *preferred, AdWork work, gpointer data, GCancellable *cancellable, GError **error);
 /* The same at a global catalog. FALSE without an error: there is none. */
 gboolean ad_pool_run_catalog(AdDirectory *ad, AdWork work, gpointer data, GCancellable *cancellable, GError **error);
+/* A login whose tickets come from that server, if there was one already; pv_kerberos_unref(). NULL: none */
+PvKerberos *ad_pool_find_login(AdDirectory *ad, const char *host);
 /* Hosts of the controllers of the directory's own domain, best first. (transfer full) */
 char **ad_pool_dup_hosts(AdDirectory *ad, GCancellable *cancellable, GError **error);
 
