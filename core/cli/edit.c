@@ -94,6 +94,49 @@ edit_apply_group(PvCli *cli, PvDeviceRow *row, const char *group)
 	return TRUE;
 }
 
+/* Why the hash of a one-time password may not become that of the device; NULL: it may. (transfer full) */
+static char *
+edit_judge_otp(PvCli *cli, const PvDeviceRow *row, const char *hash, GError **error)
+{
+	g_autoptr(GPtrArray) jobs = pv_db_list_jobs(cli->site->db, row->uuid, TRUE, error);
+	g_autoptr(GPtrArray) rows = jobs == NULL ? NULL : pv_db_list_devices(cli->site->db, error);
+	g_autoptr(GHashTable) facts =
+	    rows == NULL ? NULL : pv_db_get_facts(cli->site->db, row->uuid, error);
+	if (facts == NULL)
+		return NULL;
+	if (jobs->len > 0)
+		return g_strdup(_("a job of the device is not finished, and it began with the former "
+				  "one: cancel the job, or wait"));
+	for (guint i = 0; i < rows->len; i++) {
+		const PvDeviceRow *other = rows->pdata[i];
+		gboolean same = g_strcmp0(other->otp_hash, hash) == 0;
+		if (same && g_ascii_strcasecmp(other->uuid, row->uuid) != 0)
+			return g_strdup_printf(
+			    _("it is the one of %s, and each is for one device: make another"),
+			    other->name);
+		if (same && g_strcmp0(g_hash_table_lookup(facts, "otp.result"), "matched") == 0)
+			return g_strdup(_("it was used already, and each is for one time: make another"));
+	}
+	return NULL;
+}
+
+/* A hash decides whom secrets are sent to: what is refused is a security event. */
+static gboolean
+edit_take_otp(PvCli *cli, PvDeviceRow *row, char *hash)
+{
+	g_autofree char *owned = hash;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *why = edit_judge_otp(cli, row, hash, &error);
+	if (why != NULL && pv_db_audit(cli->site->db, "otp-refused", row->uuid, &error, "%s", why))
+		pv_cli_warn(cli, _("%s: one-time password not taken: %s"), row->name, why);
+	if (error != NULL)
+		(void)pv_cli_fail(cli, error);
+	if (why != NULL || error != NULL)
+		return FALSE;
+	row->otp_hash = g_steal_pointer(&owned);
+	return TRUE;
+}
+
 static gboolean
 edit_apply_otp(PvCli *cli, PvDeviceRow *row, const char *file)
 {
@@ -102,10 +145,11 @@ edit_apply_otp(PvCli *cli, PvDeviceRow *row, const char *file)
 	row->otp_hash = NULL;
 	if (file[0] == '\0')
 		return TRUE;
-	row->otp_hash = edit_hash_otp(file, &error);
-	if (row->otp_hash == NULL)
-		(void)pv_cli_fail(cli, error); /* PV_EXIT_FAILURE, as the caller returns */
-	return row->otp_hash != NULL;
+	char *hash = edit_hash_otp(file, &error);
+	if (hash != NULL)
+		return edit_take_otp(cli, row, hash);
+	(void)pv_cli_fail(cli, error); /* PV_EXIT_FAILURE, as the caller returns */
+	return FALSE;
 }
 
 gboolean

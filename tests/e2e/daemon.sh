@@ -47,6 +47,9 @@ for device in pc-0001 pc-0002 pc-0003; do
 	hello "$device"
 done
 ok /e2e/daemon/jobs-begin-and-wait-for-the-restart await 20 every_job parked
+printf 'another-one' >"$work/otp"
+run set pc-0002 --otp-file "$work/otp"
+ok /requirements/S12-04.1/kept-during-a-job said 1 'a job of the device is not finished'
 kill -TERM "$daemon"
 wait "$daemon"
 ok /e2e/daemon/stops-gracefully same 'exit code' "$?" 0
@@ -63,7 +66,7 @@ for device in pc-0001 pc-0002 pc-0003; do
 	look "$device"
 	ok "/requirements/S07-1.1/hello-to-provisioned/$device" holds "$device" '.state == "post" and (.admin.default | not)'
 	ok "/e2e/daemon/committed-once/$device" holds "$device" '.counters.commits == 1'
-	ok "/e2e/daemon/one-job/$device" same 'jobs' "$(stored "$device" '"\(.jobs | length) \(.status)"')" '1 Provisioned'
+	ok "/requirements/S12-04.4/one-job/$device" same 'jobs' "$(stored "$device" '"\(.jobs | length) \(.status)"')" '1 Provisioned'
 	ok "/e2e/daemon/address-from-the-hello/$device" same 'address' "$(stored "$device" .address)" "$(value "$device" .address)"
 done
 hello pc-0001

@@ -130,10 +130,29 @@ chmod 600 "$dir/site/other-key"
 jq '.key = "other-key"' "$PROVOST_SITE" >"$dir/site/other.json"
 run --site "$dir/site/other.json" provision otp
 ok /requirements/S12-05.1/without-the-key-of-the-site-none said 78 'wrong master key'
+
+# a hash is for one device and for one time, and a job keeps the one it began with
 printf 'of-another-device' >"$work/otp"
+run set otp --otp-file "$work/otp"
+ok /requirements/S12-04.1/bound-to-one-device said 1 'it is the one of certificate'
+"$provost" log otp --audit >"$work/audit" 2>&1
+ok /requirements/S12-04.1/refusal-is-audited grep -q 'otp-refused' "$work/audit"
+"$provost" --quiet set certificate --otp-file ''
 "$provost" --quiet set otp --otp-file "$work/otp"
 run provision otp
 ok /requirements/S12-05.2/right-one-is-let-in said 0 '1 of 1 Provisioned'
+
+run set otp --otp-file "$work/otp"
+ok /requirements/S12-04.1/not-replayed said 1 'it was used already'
+
+# --- no account, no set-up: the device is not dialled before the directory has it
+
+edit "$dir/site/standard.json" '(.stages[] | select(.stage == "ad-account")).groups = [ "Nobody" ]'
+run provision elsewhere
+ok /requirements/S12-04.4/account-first/named said 1 'ad-account' 'Nobody'
+look elsewhere
+ok /requirements/S12-04.4/account-first/not-dialled holds elsewhere '.counters.connections == 0'
+edit "$dir/site/standard.json" '(.stages[] | select(.stage == "ad-account")).groups = []'
 
 # --- passwords: in order, until one fits; never so many that the device locks itself
 
