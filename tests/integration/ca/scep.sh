@@ -4,7 +4,6 @@
 # wait. The rest is played by a double of our own: scep-double.
 . "$(dirname "$0")/lib.bash"
 . "$PV_TOP_SRCDIR/tests/e2e/fleet.sh"
-. "$PV_TOP_SRCDIR/tests/integration/sites/lib.bash"
 need openssl
 need scepserver 'package scep'
 double=$(find_program tests/integration/ca/scep-double)
@@ -108,32 +107,15 @@ start_double old
 set_ca scep "$(scep_ca old.pem '{}')"
 ok /integration/ca/scep/expired refused 'expired'
 
-# --- a device gets one, after it had to wait, by the sample site and its README; the page of passwords is NDES's alone
+# --- a device gets one, after it had to wait
 start_double root pending 1 challenge secret123
+set_ca scep "$(scep_ca root.pem "$challenge")"
 start_sim --devices 1 --personality 16.1 --set restart-msec=20
-rm -rf "$dir/site"
-sample scep
-cp root.pem "$dir/site/ca.pem"
-edit "$PROVOST_SITE" ".ca |= (del(.\"challenge-url\", .trust, .user, .password) +
-	{ url: \"$scep_url\", challenge: { secret: \"scep\" }, poll: 1 })"
-ok /integration/ca/scep/site/key as_readme 'provost key create /etc/provost/key' /etc/provost "$dir/site"
-secrets() {
-	as_readme 'provost secret set scep' <<<secret123 && as_readme 'provost secret set factory-admin' <<<admin
-}
-ok /integration/ca/scep/site/secrets secrets
-ok /integration/ca/scep/site/check as_readme 'provost ca check'
-cp "$dir/fleet.csv" computers.csv
-ok /integration/ca/scep/site/import as_readme 'provost import computers.csv'
-devices=()
-while read -r name address; do
-	devices+=("$name")
-	"$provost" --quiet set "$name" --address "$address"
-done < <(simulator list --json | jq -r '.[] | "\(.name) \(.address)"')
-ok /requirements/S07-2.12/ca/scep/pending/provisioned as_readme 'provost provision --all'
+import_fleet
+ok /requirements/S07-2.12/ca/scep/pending/provisioned "$provost" provision --all
 device_has_it() {
 	collect && all_provisioned && none "$dir/dumps.json" '.[].certificates[] | select(.issuer | contains("SCEP Root") | not)'
 }
 ok /integration/ca/scep/issued/in-the-device device_has_it
-ok /integration/ca/scep/site/verify as_readme 'provost verify --all'
 exec 7>&-
 done_testing
