@@ -73,6 +73,16 @@ ldap_test_stop(LdapTest *test)
 	test->pid = 0;
 }
 
+/* Returns when the last of its threads has stopped. */
+static void
+ldap_test_pause(const LdapTest *test)
+{
+	int status = 0;
+	g_assert_cmpint(kill(test->pid, SIGSTOP), ==, 0);
+	g_assert_cmpint(waitpid(test->pid, &status, WUNTRACED), ==, test->pid);
+	g_assert_true(WIFSTOPPED(status));
+}
+
 static void
 ldap_test_set_up(LdapTest *test, gconstpointer data)
 {
@@ -557,7 +567,7 @@ ldap_test_hangs(LdapTest *test, gconstpointer data)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(PvLdap) ldap =
 	    ldap_test_connect(test, "cn=admin," LDAP_TEST_SUFFIX, "admin.secret", 300);
-	g_assert_cmpint(kill(test->pid, SIGSTOP), ==, 0);
+	ldap_test_pause(test);
 	PvLdapOptions options = ldap_test_options(test, PV_LDAP_TLS);
 	options.connect_msec = 300;
 	options.operation_msec = 300;
@@ -673,7 +683,7 @@ ldap_test_cancelled(LdapTest *test, gconstpointer data)
 	g_autoptr(GCancellable) cancellable = g_cancellable_new();
 	g_autoptr(PvLdap) ldap =
 	    ldap_test_connect(test, "cn=admin," LDAP_TEST_SUFFIX, "admin.secret", 60000);
-	g_assert_cmpint(kill(test->pid, SIGSTOP), ==, 0);
+	ldap_test_pause(test);
 	GThread *thread = g_thread_new("cancel", ldap_test_cancel, cancellable);
 	gint64 begin = g_get_monotonic_time();
 	g_assert_null(pv_ldap_read(ldap, LDAP_TEST_SUFFIX, NULL, NULL, cancellable, &error));

@@ -95,6 +95,16 @@ ldap_test_open(LdapTest *test, const char *extra, GError **error)
 	return test->directory->open(test->values, error);
 }
 
+/* Returns when the last of its threads has stopped. */
+static void
+ldap_test_pause(const LdapTest *test)
+{
+	int status = 0;
+	g_assert_cmpint(kill(test->pid, SIGSTOP), ==, 0);
+	g_assert_cmpint(waitpid(test->pid, &status, WUNTRACED), ==, test->pid);
+	g_assert_true(WIFSTOPPED(status));
+}
+
 static void
 ldap_test_set_up(LdapTest *test, gconstpointer needs_server)
 {
@@ -440,7 +450,7 @@ ldap_test_server_hangs(LdapTest *test, gconstpointer data)
 	g_autoptr(GError) error = NULL;
 	PvAccountSpec spec = ldap_test_spec();
 	g_autoptr(PvAccount) made = ldap_test_ensure(test, &spec);
-	g_assert_cmpint(kill(test->pid, SIGSTOP), ==, 0);
+	ldap_test_pause(test);
 	spec.address = "192.0.2.8";
 	g_autoptr(PvAccount) account = NULL;
 	gint64 begin = g_get_monotonic_time();

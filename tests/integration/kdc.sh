@@ -177,6 +177,7 @@ ok $suite/keytab-of-another fails 'log in to kadmind: kadmind of EXAMPLE.COM: '
 cp good-site.json site/site.json
 edit site/openldap.json '.retries = 0'
 kill -STOP "$kadmind_pid"
+await 10 grep -q ') T ' "/proc/$kadmind_pid/stat" || bail 'kadmind does not stop'
 ok $suite/kadmind-hangs fails 'kadmind of EXAMPLE.COM does not answer in 5 seconds'
 kill -CONT "$kadmind_pid"
 ok $suite/kadmind-goes-on "$provost" provision "${devices[1]}"
