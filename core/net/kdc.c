@@ -243,8 +243,12 @@ kdc_add_discovered(const char *realm, guint timeout_msec, GPtrArray *kdcs,
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
 	}
+	/* a name server that is away says nothing of what is configured */
+	gboolean away = g_error_matches(local, G_IO_ERROR, G_IO_ERROR_TIMED_OUT) ||
+			g_error_matches(
+			    local, G_RESOLVER_ERROR, G_RESOLVER_ERROR_TEMPORARY_FAILURE);
 	if (kdcs->len == 0)
-		g_set_error(error, PV_ERROR, PV_ERROR_CONFIG,
+		g_set_error(error, PV_ERROR, away ? PV_ERROR_UNREACHABLE : PV_ERROR_CONFIG,
 		    "find a KDC of %s: none is configured, and DNS knows none by "
 		    "_kerberos._tcp.%s%s%s: give \"kdcs\"",
 		    realm, domain, local != NULL ? ": " : "", local != NULL ? local->message : "");
