@@ -158,6 +158,21 @@ pv_site_check_directory(PvSite *site, PvReport *report, GCancellable *cancellabl
 	return FALSE;
 }
 
+/* By whom devices are logged in to, and the key of a new password is tried. */
+static void
+check_kerberos(PvSite *site, PvReport *report, GCancellable *cancellable)
+{
+	g_autoptr(PvKerberos) kerberos = NULL;
+	g_autoptr(GError) error = NULL;
+	if (!pv_site_dup_kerberos(site, &kerberos, cancellable, &error))
+		pv_report_add(report,
+		    site->login_kerberos ? PV_REPORT_FAILURE : PV_REPORT_WARNING, "kerberos", NULL,
+		    "%s", error->message);
+	else if (kerberos != NULL)
+		pv_report_add(report, PV_REPORT_OK, "kerberos",
+		    pv_kerberos_get_principal(kerberos), "logs in");
+}
+
 PvReport *
 pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable)
 {
@@ -171,6 +186,8 @@ pv_site_check(PvSite *site, gboolean online, GCancellable *cancellable)
 	    !pv_site_check_directory(site, report, cancellable, &error))
 		pv_report_add(report, PV_REPORT_FAILURE, "directory", NULL, "%s", error->message);
 	g_clear_error(&error);
+	if (online)
+		check_kerberos(site, report, cancellable);
 	if (online && site->ca != NULL && !pv_ca_check(site, report, cancellable, &error))
 		pv_report_add(report, PV_REPORT_FAILURE, "ca", site->ca->type, "%s", error->message);
 	return report;

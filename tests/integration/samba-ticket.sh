@@ -111,7 +111,13 @@ ok /requirements/S12-11.3/ticket/falls-back last_login admin digest
 simulator set "$other" clock-offset=0
 samba_pause
 run verify "$other"
+"$provost" site check --online >check.out 2>&1
 samba_resume
+check_tells() {
+	cat check.out
+	grep -q 'kerberos: log in to Kerberos as ' check.out
+}
+ok /integration/samba-ticket/site-check-tells check_tells
 ok /integration/samba-ticket/without-a-kdc last_login admin digest
 edit "$PROVOST_SITE" 'del(.login)'
 
