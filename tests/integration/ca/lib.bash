@@ -35,7 +35,9 @@ make_ca_site() {
 # set_ca PLUGIN CA: the same for the site that is there
 set_ca() {
 	jq -ne "$2" >/dev/null || bail "no object: $2"
-	edit "$PROVOST_SITE" ".plugins = (.plugins + [\"$1\"] | unique) | .ca = $2"
+	# one object, and no more: "site init" has enabled the plugin
+	jq -e --arg plugin "$1" '.plugins | index($plugin)' "$PROVOST_SITE" >/dev/null || bail "site init did not enable $1"
+	edit "$PROVOST_SITE" ".ca = $2"
 }
 
 # site_secret NAME VALUE
