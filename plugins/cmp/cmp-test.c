@@ -6,6 +6,8 @@
 #include "tests/lib/fake-pki.h"
 #include "tests/lib/test-folder.h"
 
+#include <openssl/cmp.h>
+#include <openssl/err.h>
 #include <provost/provost.h>
 #include <string.h>
 
@@ -21,6 +23,7 @@ typedef struct {
 	FakeCert *root, *registrar;
 	FakeHttp *http;
 	GBytes *csr;
+	gboolean impostor; /* answers by CMP, signed with a certificate of the same CA */
 	guint status; /* of every answer */
 	const char *body;
 } Fixture;
@@ -43,10 +46,36 @@ cmp_test_new_csr(void)
 	return bytes;
 }
 
+/* What somebody on the wire can say who has a certificate of the site's CA and not the secret: "rejected", signed. */
+static gboolean
+cmp_test_impersonate(const Fixture *f, FakeHttpConnection *connection, const FakeHttpRequest *request)
+{
+	const guchar *at = (const guchar *)request->body;
+	OSSL_CMP_MSG *asked = d2i_OSSL_CMP_MSG(NULL, &at, (long)request->length);
+	OSSL_CMP_SRV_CTX *server = OSSL_CMP_SRV_CTX_new(NULL, NULL);
+	OSSL_CMP_CTX *context = OSSL_CMP_SRV_CTX_get0_cmp_ctx(server);
+	g_assert_cmpint(OSSL_CMP_CTX_set1_cert(context, f->registrar->certificate), ==, 1);
+	g_assert_cmpint(OSSL_CMP_CTX_set1_pkey(context, f->registrar->key), ==, 1);
+	OSSL_CMP_MSG *answer = OSSL_CMP_SRV_process_request(server, asked);
+	guchar *der = NULL;
+	int length = i2d_OSSL_CMP_MSG(answer, &der);
+	g_assert_cmpint(length, >, 0);
+	g_autofree char *head = g_strdup_printf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", length);
+	gboolean good = fake_http_send(connection, head, -1) && fake_http_send(connection, (const char *)der, length);
+	OPENSSL_free(der);
+	OSSL_CMP_MSG_free(answer);
+	OSSL_CMP_MSG_free(asked);
+	OSSL_CMP_SRV_CTX_free(server);
+	ERR_clear_error();
+	return good;
+}
+
 static gboolean
 cmp_test_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, gpointer data)
 {
 	const Fixture *f = data;
+	if (f->impostor)
+		return cmp_test_impersonate(f, connection, request);
 	return fake_http_reply(connection, f->status, NULL, f->body);
 }
 
@@ -192,12 +221,22 @@ cmp_test_configuration(Fixture *f, gconstpointer unused)
 	g_assert_cmpuint(fake_http_get_count(f->http), ==, 0);
 }
 
+/* Who asks by a secret believes nobody who does not know it. */
+static void
+cmp_test_impostor(Fixture *f, gconstpointer unused)
+{
+	f->impostor = TRUE;
+	cmp_test_expect(f, CMP_TEST_SECRET, PV_ERROR_PROTOCOL, "look at the secret");
+	g_assert_cmpuint(fake_http_get_count(f->http), ==, 1);
+}
+
 int
 main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	pv_net_init();
 	g_test_add("/cmp/nonsense", Fixture, NULL, cmp_test_set_up, cmp_test_nonsense, cmp_test_tear_down);
+	g_test_add("/cmp/impostor", Fixture, NULL, cmp_test_set_up, cmp_test_impostor, cmp_test_tear_down);
 	g_test_add("/cmp/configuration", Fixture, NULL, cmp_test_set_up, cmp_test_configuration, cmp_test_tear_down);
 	return g_test_run();
 }

@@ -357,8 +357,10 @@ cmp_new_context(const CmpCa *ca, const PvCaIdentity *identity, GError **error)
 		return NULL;
 	g_autoptr(OSSL_CMP_CTX) context = OSSL_CMP_CTX_new(NULL, NULL);
 	X509 *issuer = sk_X509_value(roots, 0);
-	/* many CAs sign with a key whose usage says certificates only; who may sign is said otherwise */
-	if (context == NULL || !cmp_set_trust(context, roots) || OSSL_CMP_CTX_set_log_cb(context, cmp_log) != 1 ||
+	gboolean secret = identity != NULL || pv_values_has(ca->values, "secret");
+	/* Who asks by a secret is answered by it: with roots, OpenSSL would also take what any device of this CA has signed.
+	 * Many CAs sign with a key whose usage says certificates only; who may sign is said otherwise. */
+	if (context == NULL || (!secret && !cmp_set_trust(context, roots)) || OSSL_CMP_CTX_set_log_cb(context, cmp_log) != 1 ||
 	    OSSL_CMP_CTX_set_transfer_cb(context, cmp_transfer) != 1 ||
 	    OSSL_CMP_CTX_set_certConf_cb(context, cmp_confirm) != 1 ||
 	    OSSL_CMP_CTX_set1_recipient(context, X509_get_subject_name(issuer)) != 1 ||
@@ -367,7 +369,6 @@ cmp_new_context(const CmpCa *ca, const PvCaIdentity *identity, GError **error)
 		g_set_error_literal(error, PV_ERROR, PV_ERROR_FAILED, "begin CMP: out of memory");
 		return NULL;
 	}
-	gboolean secret = identity != NULL || pv_values_has(ca->values, "secret");
 	if (secret ? !cmp_set_secret(ca, context, identity, error) : !cmp_set_signer(ca, context, issuer, error))
 		return NULL;
 	return g_steal_pointer(&context);
