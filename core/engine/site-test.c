@@ -332,6 +332,147 @@ site_test_trust(Fixture *fixture, gconstpointer data)
 	pv_site_free(site);
 }
 
+/* A CA that says nothing until it is let go. */
+typedef struct {
+	GMutex mutex;
+	GCond changed;
+	guint calls; /* protected by mutex, as is all that follows */
+	gboolean released;
+	gboolean answers; /* else it fails */
+	GBytes *root;
+} SlowCa;
+
+typedef struct {
+	PvSite *site;
+	GCancellable *cancellable;
+	PvTrust *trust;
+	GError *error;
+} SlowAsker;
+
+static GPtrArray *
+site_slow_chain(gpointer handle, GCancellable *cancellable, GError **error)
+{
+	SlowCa *ca = handle;
+	gint64 end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+	g_mutex_lock(&ca->mutex);
+	ca->calls++;
+	g_cond_broadcast(&ca->changed);
+	while (!ca->released && g_cond_wait_until(&ca->changed, &ca->mutex, end))
+		continue;
+	gboolean answers = ca->answers;
+	g_mutex_unlock(&ca->mutex);
+	if (!answers) {
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_UNREACHABLE, "the ca is slow");
+		return NULL;
+	}
+	GPtrArray *chain = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+	g_ptr_array_add(chain, g_bytes_ref(ca->root));
+	return chain;
+}
+
+static gpointer
+site_slow_ask(gpointer data)
+{
+	SlowAsker *asker = data;
+	gboolean good = pv_site_dup_trust(asker->site, &asker->trust, asker->cancellable, &asker->error);
+	return GINT_TO_POINTER(good);
+}
+
+static void
+site_slow_close(gpointer ca)
+{
+}
+
+/* The CA of the asker's site is @ca from now on; returns once it is being asked. */
+static GThread *
+site_slow_begin(SlowCa *ca, PvCa *provider, SlowAsker *asker)
+{
+	gpointer handle = asker->site->ca_handle;
+	*provider = *asker->site->ca;
+	provider->close(handle);
+	provider->chain = site_slow_chain;
+	provider->close = site_slow_close;
+	asker->site->ca = provider;
+	asker->site->ca_handle = ca;
+	*ca = (SlowCa) { .root = ca->root, .answers = ca->answers };
+	GThread *thread = g_thread_new("asker", site_slow_ask, asker);
+	g_mutex_lock(&ca->mutex);
+	while (ca->calls == 0)
+		g_cond_wait(&ca->changed, &ca->mutex);
+	g_mutex_unlock(&ca->mutex);
+	return thread;
+}
+
+static void
+site_slow_end(SlowCa *ca, GThread *thread)
+{
+	g_mutex_lock(&ca->mutex);
+	ca->released = TRUE;
+	g_cond_broadcast(&ca->changed);
+	g_mutex_unlock(&ca->mutex);
+	g_thread_join(thread);
+}
+
+/* Jobs that can do with what is known do not wait for a CA that hangs; those that cannot wait once, not one after the other. */
+static void
+site_test_trust_slow(Fixture *fixture, gconstpointer data)
+{
+	g_autofree char *path = g_build_filename(fixture->folder, "ca.der", NULL);
+	g_autofree char *der = NULL;
+	gsize length = 0;
+	g_assert_true(g_file_get_contents(path, &der, &length, NULL));
+	g_autoptr(GBytes) root = g_bytes_new(der, length);
+	SlowCa ca = { .root = root, .answers = TRUE };
+	PvCa provider;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(PvTrust) trust = NULL;
+	site_write(fixture,
+	    SITE_HEAD ",\n\"ca\": {\"type\": \"test\", \"log\": \"log\", \"chain\": \"ca.der\"}}");
+	PvSite *site = pv_site_open(fixture->file, "test", 0, &error);
+	g_assert_no_error(error);
+	g_assert_true(pv_site_dup_trust(site, &trust, NULL, &error)); /* is kept from now on */
+	g_clear_pointer(&trust, pv_trust_unref);
+	pv_site_free(site);
+
+	SlowAsker first = { .site = pv_site_open(fixture->file, "test", 0, &error) };
+	GThread *thread = site_slow_begin(&ca, &provider, &first);
+	gint64 begin = g_get_monotonic_time();
+	g_assert_true(pv_site_dup_trust(first.site, &trust, NULL, &error));
+	g_assert_cmpint(g_get_monotonic_time() - begin, <, 5 * G_USEC_PER_SEC);
+	g_assert_nonnull(trust);
+	site_slow_end(&ca, thread);
+	g_assert_no_error(first.error);
+	g_assert_nonnull(first.trust);
+	g_assert_cmpuint(ca.calls, ==, 1);
+	g_clear_pointer(&trust, pv_trust_unref);
+	pv_trust_unref(first.trust);
+	pv_site_free(first.site);
+
+	/* nothing is known of this one */
+	site_write(fixture, SITE_HEAD ",\n\"ca\": {\"type\": \"test\", \"log\": \"log\"}}");
+	ca.answers = FALSE;
+	first = (SlowAsker) { .site = pv_site_open(fixture->file, "test", 0, &error) };
+	thread = site_slow_begin(&ca, &provider, &first);
+	g_autoptr(GCancellable) cancellable = g_cancellable_new();
+	SlowAsker second = { .site = first.site }, third = { .site = first.site, .cancellable = cancellable };
+	GThread *waiting = g_thread_new("waiting", site_slow_ask, &second);
+	GThread *cancelled = g_thread_new("cancelled", site_slow_ask, &third);
+	g_cancellable_cancel(cancellable);
+	g_thread_join(cancelled);
+	g_assert_error(third.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+	while (pv_site_trust_count_waiting(first.site->trust) != 1)
+		g_thread_yield();
+	site_slow_end(&ca, thread);
+	g_thread_join(waiting);
+	g_assert_error(first.error, PV_ERROR, PV_ERROR_UNREACHABLE);
+	g_assert_error(second.error, PV_ERROR, PV_ERROR_UNREACHABLE);
+	g_assert_cmpuint(ca.calls, ==, 1);
+	g_clear_error(&first.error);
+	g_clear_error(&second.error);
+	g_clear_error(&third.error);
+	pv_site_free(first.site);
+}
+
 static void
 site_test_identity_errors(Fixture *fixture, gconstpointer data)
 {
@@ -524,6 +665,7 @@ main(int argc, char **argv)
 	SITE_TEST("/engine/site/file-errors", site_test_file_errors);
 	SITE_TEST("/engine/site/environment", site_test_environment);
 	SITE_TEST("/engine/site/trust", site_test_trust);
+	SITE_TEST("/engine/site/trust-slow", site_test_trust_slow);
 	SITE_TEST("/engine/site/check", site_test_check);
 	return g_test_run();
 }

@@ -10,7 +10,8 @@
  * its chain is asked for at first need, kept in the store, and asked for again once a day. */
 
 #define TRUST_REFRESH_USEC (G_GINT64_CONSTANT(24) * 3600 * G_USEC_PER_SEC)
-#define TRUST_RETRY_USEC (G_GINT64_CONSTANT(60) * G_USEC_PER_SEC)
+#define TRUST_RETRY_USEC (G_GINT64_CONSTANT(300) * G_USEC_PER_SEC)
+#define TRUST_LOOK_USEC (G_USEC_PER_SEC / 10)
 #define TRUST_MAX_CERTIFICATES 64
 #define TRUST_MAX_FILE_BYTES (1024 * 1024)
 
@@ -19,6 +20,11 @@ struct PvSiteTrust {
 	PvTrust *trust; /* NULL: not needed yet */
 	GPtrArray *chain; /* of GBytes DER: what trust was made of, but for the files */
 	gint64 next_usec; /* monotonic: when the CA is asked again */
+	GCond answered;
+	gboolean asking; /* somebody asks the CA, without the mutex */
+	guint asked; /* how often it was; wraps */
+	guint waiting; /* how many wait for the answer */
+	GError *failure; /* of the last time; NULL: none */
 	char *name; /* of the kept chain in the store; another one for another "ca" object */
 };
 
@@ -140,38 +146,37 @@ trust_build(PvSite *site, GPtrArray *chain, GError **error)
 	return pv_trust_new(all, error);
 }
 
-/* The chain as the CA tells it, else as it was kept; under the mutex. */
+/* The chain as the CA told it, else as it was kept; under the mutex. @told: NULL: it told none, and why is in @untold. */
 static GPtrArray *
-trust_ask(PvSite *site, GCancellable *cancellable, GError **error)
+trust_join(PvSite *site, GPtrArray *told, const GError *untold, GError **error)
 {
-	g_autoptr(GError) caught = NULL;
-	g_autoptr(GPtrArray) chain = site->ca->chain(site->ca_handle, cancellable, &caught);
 	g_autoptr(GPtrArray) kept = trust_load_kept(site);
-	if (chain != NULL) {
+	if (told != NULL) {
 		/* intermediates that came with answers stay; a root that the CA has left does not */
 		g_autoptr(GPtrArray) all =
 		    g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-		trust_merge(all, chain);
+		trust_merge(all, told);
 		for (guint i = 0; kept != NULL && i < kept->len; i++)
 			if (!pv_der_is_self_issued(kept->pdata[i]) && !trust_has(all, kept->pdata[i]))
 				g_ptr_array_add(all, g_bytes_ref(kept->pdata[i]));
 		return g_steal_pointer(&all);
 	}
 	if (kept != NULL) {
-		g_message("the CA does not tell its chain, the kept one is used: %s", caught->message);
+		g_message("the CA does not tell its chain, the kept one is used: %s", untold->message);
 		return g_steal_pointer(&kept);
 	}
-	g_propagate_prefixed_error(error, g_steal_pointer(&caught), "%s: ask CA %s for its chain: ",
+	g_propagate_prefixed_error(error, g_error_copy(untold), "%s: ask CA %s for its chain: ",
 	    site->file, site->ca->type);
 	return NULL;
 }
 
+/* Under the mutex. @told: as in trust_join(); both NULL: the site has no CA */
 static gboolean
-trust_refresh(PvSite *site, GCancellable *cancellable, GError **error)
+trust_refresh(PvSite *site, GPtrArray *told, const GError *untold, GError **error)
 {
 	PvSiteTrust *own = site->trust;
 	g_autoptr(GPtrArray) chain =
-	    site->ca != NULL ? trust_ask(site, cancellable, error)
+	    site->ca != NULL ? trust_join(site, told, untold, error)
 			     : g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
 	if (chain == NULL)
 		return FALSE;
@@ -180,12 +185,81 @@ trust_refresh(PvSite *site, GCancellable *cancellable, GError **error)
 		g_prefix_error(error, "%s: trust: ", site->file);
 		return FALSE;
 	}
-	if (site->ca != NULL)
+	if (told != NULL)
 		trust_keep(site, chain);
 	pv_trust_unref(own->trust);
 	own->trust = g_steal_pointer(&trust);
 	g_clear_pointer(&own->chain, g_ptr_array_unref);
 	own->chain = g_steal_pointer(&chain);
+	return TRUE;
+}
+
+/* For those who come while the CA is asked for the first time: what it told before. Under the mutex. */
+static void
+trust_use_kept(PvSite *site)
+{
+	PvSiteTrust *own = site->trust;
+	if (own->trust != NULL || site->ca == NULL)
+		return;
+	own->chain = trust_load_kept(site);
+	own->trust = own->chain != NULL ? trust_build(site, own->chain, NULL) : NULL;
+	if (own->trust == NULL)
+		g_clear_pointer(&own->chain, g_ptr_array_unref);
+}
+
+/* The mutex is held, but not while the CA is asked: one that hangs must stop only whoever asks it. */
+static void
+trust_ask(PvSite *site, GCancellable *cancellable)
+{
+	PvSiteTrust *own = site->trust;
+	g_autoptr(GError) untold = NULL;
+	own->asking = TRUE;
+	trust_use_kept(site);
+	g_mutex_unlock(&own->mutex);
+	g_autoptr(GPtrArray) told =
+	    site->ca != NULL ? site->ca->chain(site->ca_handle, cancellable, &untold) : NULL;
+	g_mutex_lock(&own->mutex);
+	g_clear_error(&own->failure);
+	gboolean good = trust_refresh(site, told, untold, &own->failure);
+	gboolean fresh = good && (told != NULL || site->ca == NULL);
+	own->next_usec =
+	    g_get_monotonic_time() + (fresh ? TRUST_REFRESH_USEC : TRUST_RETRY_USEC);
+	own->asking = FALSE;
+	own->asked++;
+	g_cond_broadcast(&own->answered);
+}
+
+/* Until whoever asks has an answer. FALSE: this one was cancelled. */
+static gboolean
+trust_wait(PvSiteTrust *own, GCancellable *cancellable, GError **error)
+{
+	guint asked = own->asked;
+	gboolean cancelled = FALSE;
+	own->waiting++;
+	while (own->asking && own->asked == asked && !cancelled) {
+		(void)g_cond_wait_until(&own->answered, &own->mutex,
+		    g_get_monotonic_time() + TRUST_LOOK_USEC); /* either way it is looked at again */
+		cancelled = g_cancellable_set_error_if_cancelled(cancellable, error);
+	}
+	own->waiting--;
+	return !cancelled;
+}
+
+/* Under the mutex: own->trust is there, or own->failure says why not. FALSE: this one was cancelled. */
+static gboolean
+trust_need(PvSite *site, GCancellable *cancellable, GError **error)
+{
+	PvSiteTrust *own = site->trust;
+	while (own->trust == NULL || (!own->asking && g_get_monotonic_time() >= own->next_usec)) {
+		gboolean other = own->asking;
+		if (!other)
+			trust_ask(site, cancellable);
+		else if (!trust_wait(own, cancellable, error))
+			return FALSE;
+		/* that the other one was cancelled is no answer for this one */
+		if (!other || !g_error_matches(own->failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+			return TRUE;
+	}
 	return TRUE;
 }
 
@@ -196,6 +270,7 @@ pv_site_trust_new(PvSite *site)
 		return NULL;
 	PvSiteTrust *own = g_new0(PvSiteTrust, 1);
 	g_mutex_init(&own->mutex);
+	g_cond_init(&own->answered);
 	JsonNode *object = pv_json_find(site->json, "$.ca");
 	g_autofree char *text = object == NULL ? g_strdup("") : json_to_string(object, FALSE);
 	g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
@@ -208,6 +283,7 @@ pv_site_trust_new_fixed(PvTrust *trust)
 {
 	PvSiteTrust *own = g_new0(PvSiteTrust, 1);
 	g_mutex_init(&own->mutex);
+	g_cond_init(&own->answered);
 	own->trust = pv_trust_ref(trust);
 	own->next_usec = G_MAXINT64;
 	return own;
@@ -221,6 +297,8 @@ pv_site_trust_free(PvSiteTrust *own)
 	pv_trust_unref(own->trust);
 	g_clear_pointer(&own->chain, g_ptr_array_unref);
 	g_free(own->name);
+	g_clear_error(&own->failure);
+	g_cond_clear(&own->answered);
 	g_mutex_clear(&own->mutex);
 	g_free(own);
 }
@@ -232,19 +310,23 @@ pv_site_dup_trust(PvSite *site, PvTrust **trust, GCancellable *cancellable, GErr
 	PvSiteTrust *own = site->trust;
 	if (own == NULL)
 		return TRUE;
-	g_autoptr(GError) caught = NULL;
 	g_mutex_lock(&own->mutex);
-	gint64 now = g_get_monotonic_time();
-	if (own->trust == NULL || now >= own->next_usec) {
-		gboolean fresh = trust_refresh(site, cancellable, &caught);
-		own->next_usec = now + (fresh ? TRUST_REFRESH_USEC : TRUST_RETRY_USEC);
-	}
-	*trust = own->trust == NULL ? NULL : pv_trust_ref(own->trust);
+	gboolean waited = trust_need(site, cancellable, error);
+	if (waited && own->trust != NULL)
+		*trust = pv_trust_ref(own->trust);
+	else if (waited)
+		g_propagate_error(error, g_error_copy(own->failure));
 	g_mutex_unlock(&own->mutex);
-	if (*trust != NULL)
-		return TRUE;
-	g_propagate_error(error, g_steal_pointer(&caught));
-	return FALSE;
+	return *trust != NULL;
+}
+
+guint
+pv_site_trust_count_waiting(PvSiteTrust *own)
+{
+	g_mutex_lock(&own->mutex);
+	guint waiting = own->waiting;
+	g_mutex_unlock(&own->mutex);
+	return waiting;
 }
 
 void

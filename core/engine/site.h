@@ -104,6 +104,7 @@ void pv_site_learn_chain(PvSite *site, GPtrArray *chain);
 
 PvSiteTrust *pv_site_trust_new(PvSite *site);
 PvSiteTrust *pv_site_trust_new_fixed(PvTrust *trust); /* for tests: no CA is asked */
+guint pv_site_trust_count_waiting(PvSiteTrust *trust); /* for tests: who has nothing to go by until the CA answers */
 void pv_site_trust_free(PvSiteTrust *trust);
 
 /* What the site's pipelines ask of its directory, by the parameters that refer to it. */
