@@ -6,7 +6,16 @@
 /* The directory behind the stage is directory-local. Members of a fixture besides those of stage-test.h:
  *
  *   "groups":   the directory's groups.json
- *   "accounts": [ {…} ]   files of accounts that are there before the first round */
+ *   "accounts": [ {…} ]   files of accounts that are there before the first round
+ *   "set-password": "lost"   the directory is away when it is to take a password */
+
+static gboolean
+ad_account_test_lose(gpointer directory, const PvAccountSpec *spec, PvSecret *password,
+    GCancellable *cancellable, GError **error)
+{
+	g_set_error(error, PV_ERROR, PV_ERROR_UNREACHABLE, "it is away");
+	return FALSE;
+}
 
 static void
 ad_account_test_remove(gpointer data)
@@ -78,6 +87,12 @@ ad_account_test_prepare(PvSite *site, const char *dir, JsonObject *fixture)
 	g_assert_no_error(error);
 	site->directory_handle = site->directory->open(values, &error);
 	g_assert_no_error(error);
+	if (json_object_has_member(fixture, "set-password")) {
+		PvDirectory *lossy = g_memdup2(site->directory, sizeof *site->directory);
+		lossy->set_password = ad_account_test_lose;
+		site->directory = lossy;
+		g_test_queue_free(lossy);
+	}
 	/* the site closes the directory before these run */
 	g_test_queue_destroy((GDestroyNotify)pv_loader_free, loader);
 	g_test_queue_destroy(ad_account_test_remove, folder);

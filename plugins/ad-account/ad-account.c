@@ -343,6 +343,10 @@ ad_account_set_password(PvJob *job, const PvDirectory *directory, gpointer handl
     const PvAccountSpec *spec, GError **error)
 {
 	g_autoptr(PvAccount) found = NULL;
+	/* what a killed run left of the former change must not vouch for this password, which nobody has yet */
+	pv_job_set_fact(job, AD_ACCOUNT_TAKEN, NULL);
+	if (!pv_job_save_facts(job, error))
+		return FALSE;
 	g_autoptr(PvSecret) password =
 	    pv_job_new_secret(job, "account", AD_ACCOUNT_PASSWORD_LENGTH, error);
 	if (password == NULL)
@@ -353,7 +357,25 @@ ad_account_set_password(PvJob *job, const PvDirectory *directory, gpointer handl
 	}
 	if (!directory->find(handle, spec, &found, pv_job_get_cancellable(job), error))
 		return FALSE;
-	return found == NULL || ad_account_note_password(job, found, error);
+	if (found != NULL)
+		return ad_account_note_password(job, found, error);
+	g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+	    "set password of account %s: it is gone: somebody deleted it meanwhile", spec->name);
+	return FALSE;
+}
+
+/* Which object it is, and who has it, is known from here on, whatever happens to this job. */
+static gboolean
+ad_account_note_made(PvJob *job, AdAccount *account, const PvAccount *made, GError **error)
+{
+	ad_account_set_facts(job, made);
+	g_free(account->id);
+	account->id = g_strdup(made->id);
+	account->spec.id = account->id;
+	g_free(account->server);
+	account->server = g_strdup(made->server);
+	account->spec.server = account->server;
+	return pv_job_save_facts(job, error);
 }
 
 /* Without a stage that gives the device the key nothing is left to wait for. */
@@ -396,6 +418,8 @@ ad_account_apply(PvJob *job, const PvPlan *plan, GError **error)
 		g_prefix_error(error, "make account %s: ", account.name);
 		return FALSE;
 	}
+	if (made != NULL && !ad_account_note_made(job, &account, made, error))
+		return FALSE;
 	if (password == NULL)
 		return TRUE;
 	return (g_str_equal(password, "(not confirmed)") ||
