@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/net/kerberos-private.h"
 #include "tests/lib/test-kdc.h"
 
 #include <krb5.h>
@@ -264,6 +265,87 @@ test_ccache(gconstpointer data)
 	const PvKerberosLogin none = { .ccache = "FILE:/nonexistent/cache", .kdcs = kdcs };
 	g_assert_null(pv_kerberos_login(&none, NULL, &error));
 	test_said(error, PV_ERROR_AUTH, "there is no ticket: run kinit");
+}
+
+/* Puts the tickets of @from into a file, as kinit does; with another end where @end_sec is not 0. */
+static void
+test_fill_file(PvKerberos *from, const char *file, gint64 end_sec)
+{
+	krb5_context context = NULL;
+	krb5_ccache source = NULL, target = NULL;
+	krb5_principal who = NULL;
+	krb5_cc_cursor cursor = NULL;
+	krb5_creds creds = { 0 };
+	g_assert_cmpint(krb5_init_context_profile(NULL, KRB5_INIT_CONTEXT_SECURE, &context), ==, 0);
+	g_assert_cmpint(krb5_cc_resolve(context, pv_kerberos_get_ccache(from), &source), ==, 0);
+	g_assert_cmpint(krb5_cc_resolve(context, file, &target), ==, 0);
+	g_assert_cmpint(krb5_cc_get_principal(context, source, &who), ==, 0);
+	g_assert_cmpint(krb5_cc_initialize(context, target, who), ==, 0);
+	g_assert_cmpint(krb5_cc_start_seq_get(context, source, &cursor), ==, 0);
+	while (krb5_cc_next_cred(context, source, &cursor, &creds) == 0) {
+		if (end_sec != 0)
+			creds.times.endtime = (krb5_timestamp)end_sec;
+		g_assert_cmpint(krb5_cc_store_cred(context, target, &creds), ==, 0);
+		krb5_free_cred_contents(context, &creds);
+	}
+	g_assert_cmpint(krb5_cc_end_seq_get(context, source, &cursor), ==, 0);
+	krb5_free_principal(context, who);
+	g_assert_cmpint(krb5_cc_close(context, source), ==, 0);
+	g_assert_cmpint(krb5_cc_close(context, target), ==, 0);
+	krb5_free_context(context);
+}
+
+/* A realm that grants four minutes, less than what else is left over for a renewal: no login for each ticket. */
+static void
+test_brief(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	test_kdc_command(test->kdc, "addprinc -maxlife \"4 minutes\" -pw Secret-1 brief");
+	g_autoptr(PvKerberos) brief = test_login(test, "brief", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	g_autofree char *first = g_strdup(pv_kerberos_get_ccache(brief));
+	g_assert_true(pv_kerberos_get_ticket(brief, TEST_SERVICE, NULL, &error));
+	g_assert_no_error(error);
+	g_assert_cmpstr(pv_kerberos_get_ccache(brief), ==, first);
+}
+
+/* A person's cache that comes to its end is not copied for each ticket, but once he has renewed it; what former logins left
+ * behind goes. */
+static void
+test_end(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	const char *kdcs[] = { test->kdc->address, NULL };
+	g_autoptr(PvKerberos) alice = test_login(test, "alice", "Secret-1", NULL, &error);
+	g_assert_no_error(error);
+	g_autofree char *file = g_strdup_printf("FILE:%s/ending", test->kdc->dir);
+	gint64 end_sec = g_get_real_time() / G_USEC_PER_SEC + 5;
+	test_fill_file(alice, file, end_sec);
+	const PvKerberosLogin login = { .ccache = file, .kdcs = kdcs, .realm = "EXAMPLE.COM" };
+	g_autoptr(PvKerberos) copy = pv_kerberos_login(&login, NULL, &error);
+	g_assert_no_error(error);
+	g_autofree char *first = g_strdup(pv_kerberos_get_ccache(copy));
+	/* until time is up */
+	while (pv_kerberos_get_ticket(copy, TEST_SERVICE, NULL, &error))
+		g_usleep(10000);
+	g_assert_cmpint(g_get_real_time() / G_USEC_PER_SEC, >=, end_sec);
+	g_clear_error(&error);
+	g_assert_cmpuint(pv_kerberos_drop_old(copy, end_sec), ==, 1);
+
+	test_fill_file(alice, file, 0);
+	g_assert_true(pv_kerberos_get_ticket(copy, TEST_SERVICE, NULL, &error));
+	g_assert_no_error(error);
+	g_assert_cmpstr(pv_kerberos_get_ccache(copy), !=, first);
+	g_assert_cmpuint(pv_kerberos_drop_old(copy, end_sec + 3600), ==, 2);
+	g_assert_cmpuint(pv_kerberos_drop_old(copy, end_sec + 3601), ==, 1);
+	g_assert_cmpuint(pv_kerberos_drop_old(copy, end_sec + 1000000), ==, 1);
+	g_assert_true(pv_kerberos_get_ticket(copy, TEST_SERVICE, NULL, &error));
 }
 
 static void
@@ -588,6 +670,8 @@ main(int argc, char **argv)
 	g_test_add_data_func("/net/kerberos/salt", &test, test_salt);
 	g_test_add_data_func("/net/kerberos/keytab", &test, test_keytab);
 	g_test_add_data_func("/net/kerberos/ccache", &test, test_ccache);
+	g_test_add_data_func("/net/kerberos/brief", &test, test_brief);
+	g_test_add_data_func("/net/kerberos/end", &test, test_end);
 	g_test_add_data_func("/net/kerberos/refused", &test, test_refused);
 	g_test_add_data_func("/net/kerberos/service", &test, test_service);
 	g_test_add_data_func("/net/kerberos/answers", &test, test_answers);

@@ -17,12 +17,13 @@
 #define KERBEROS_TIMEOUT_MSEC 5000
 #define KERBEROS_MAX_STEPS 32 /* pre-authentication takes 3, a walk through realms a few more */
 #define KERBEROS_RENEW_SEC 300
+#define KERBEROS_KEEP_SEC 3600 /* nobody is still at work with what was lent when its login ended that long ago */
 #define KERBEROS_SKEW_SEC 300 /* RFC 4120 1.3: the usual limit, and AMT's highest */
 
 /* one cache in memory and the credential that GSSAPI made of it */
 typedef struct {
 	char *name; /* "MEMORY:..." */
-	gint64 until_sec; /* end of the login */
+	gint64 since_sec, until_sec; /* the login: when it was seen first, its end */
 	gss_cred_id_t credential; /* GSS_C_NO_CREDENTIAL: nobody asked */
 } KerberosCache;
 
@@ -39,8 +40,7 @@ struct PvKerberos {
 	krb5_flags flags; /* of contexts */
 	gint first; /* atomic: see PvKdcOptions */
 	GMutex lock; /* the next two; held while the login is renewed */
-	GPtrArray *
-	    caches; /* of KerberosCache; the last one is in use, and each has been lent: one for each few hours */
+	GPtrArray *caches; /* of KerberosCache; the last one is in use, and each has been lent */
 };
 
 /* What a call needs of libkrb5; a context is used by one thread only, and so made for each call. */
@@ -492,6 +492,26 @@ kerberos_fill_cache(PvKerberos *kerberos, KerberosWork *work, gint64 *until_sec,
 	return kerberos_note_client(kerberos, work, error);
 }
 
+/* A person's credential cache holds what it held before, until he renews it. */
+static gboolean
+kerberos_is_no_newer(const PvKerberos *kerberos, gint64 until_sec)
+{
+	const GPtrArray *caches = kerberos->caches;
+	const KerberosCache *last = caches->len > 0 ? caches->pdata[caches->len - 1] : NULL;
+	return kerberos->ccache != NULL && last != NULL && until_sec <= last->until_sec;
+}
+
+/* The tickets of a fleet are many, and a service runs for years. The last cache stays. */
+static void
+kerberos_drop_old(PvKerberos *kerberos, gint64 now_sec)
+{
+	for (guint i = kerberos->caches->len; i > 1; i--) {
+		const KerberosCache *cache = kerberos->caches->pdata[i - 2];
+		if (cache->until_sec + KERBEROS_KEEP_SEC < now_sec)
+			g_ptr_array_remove_index(kerberos->caches, i - 2);
+	}
+}
+
 /* Logs in, into a new cache. With the lock held, or before anybody else has @kerberos. */
 static gboolean
 kerberos_log_in(PvKerberos *kerberos, GCancellable *cancellable, GError **error)
@@ -515,10 +535,17 @@ kerberos_log_in(PvKerberos *kerberos, GCancellable *cancellable, GError **error)
 		work.cache = NULL;
 		return FALSE;
 	}
+	if (kerberos_is_no_newer(kerberos, until_sec)) {
+		(void)krb5_cc_destroy(work.context, work.cache);
+		work.cache = NULL;
+		return TRUE;
+	}
 	KerberosCache *cache = g_new0(KerberosCache, 1);
 	cache->name = g_strconcat("MEMORY:", krb5_cc_get_name(work.context, work.cache), NULL);
+	cache->since_sec = g_get_real_time() / G_USEC_PER_SEC;
 	cache->until_sec = until_sec;
 	g_ptr_array_add(kerberos->caches, cache);
+	kerberos_drop_old(kerberos, cache->since_sec);
 	return TRUE;
 }
 
@@ -610,6 +637,14 @@ kerberos_get_cache(PvKerberos *kerberos)
 	return kerberos->caches->pdata[kerberos->caches->len - 1];
 }
 
+guint
+pv_kerberos_drop_old(PvKerberos *kerberos, gint64 now_sec)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&kerberos->lock);
+	kerberos_drop_old(kerberos, now_sec);
+	return kerberos->caches->len;
+}
+
 const char *
 pv_kerberos_get_ccache(PvKerberos *kerberos)
 {
@@ -622,11 +657,13 @@ static const char *
 kerberos_renew(PvKerberos *kerberos, GCancellable *cancellable, GError **error)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&kerberos->lock);
-	gint64 left_sec =
-	    kerberos_get_cache(kerberos)->until_sec - g_get_real_time() / G_USEC_PER_SEC;
+	const KerberosCache *cache = kerberos_get_cache(kerberos);
+	gint64 left_sec = cache->until_sec - g_get_real_time() / G_USEC_PER_SEC;
+	/* a realm may grant a few minutes only: not each ticket is worth another login */
+	gint64 least_sec = MIN(KERBEROS_RENEW_SEC, (cache->until_sec - cache->since_sec) / 4);
 	g_autoptr(GError) local = NULL;
 	/* a person's cache may hold nothing newer: what is left will do */
-	if (left_sec < KERBEROS_RENEW_SEC && !kerberos_log_in(kerberos, cancellable, &local) &&
+	if (left_sec <= least_sec && !kerberos_log_in(kerberos, cancellable, &local) &&
 	    (kerberos->ccache == NULL || left_sec <= 0)) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return NULL;

@@ -50,7 +50,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PvKerberos, pv_kerberos_unref)
  * @service: such as "HTTP/pc1.example.com:16993"; "@REALM" may follow, else it is the login's
  *
  * Sees to it that there is a ticket for @service, as long as there is one valid asking nobody. Logs in anew first when
- * less than 5 minutes are left of the login.
+ * less than 5 minutes, or a quarter, are left of the login.
  *
  * Returns: FALSE with an error of pv_kerberos_login(), or PV_ERROR_CONFIG: no account has that service name, or several
  * have it; names it and says what to do.
@@ -62,7 +62,7 @@ gboolean pv_kerberos_get_ticket(PvKerberos *kerberos, const char *service, GCanc
 gboolean pv_kerberos_forget_ticket(PvKerberos *kerberos, const char *service);
 
 const char *pv_kerberos_get_principal(PvKerberos *kerberos); /* NAME@REALM; lent as long as @kerberos lives */
-const char *pv_kerberos_get_ccache(PvKerberos *kerberos); /* "MEMORY:..."; lent likewise; another one after the login was renewed */
+const char *pv_kerberos_get_ccache(PvKerberos *kerberos); /* "MEMORY:..."; another one after the login was renewed; lent until an hour after its own login has ended */
 
 /**
  * pv_kerberos_get_credential:
@@ -70,7 +70,8 @@ const char *pv_kerberos_get_ccache(PvKerberos *kerberos); /* "MEMORY:..."; lent 
  * For libraries that log in by themselves, such as SASL inside the interact callback of a bind. Get the ticket
  * of the service first, or the library will ask a KDC by its own rules.
  *
- * Returns: (transfer none): a gss_cred_id_t that can initiate, lent as long as @kerberos lives; NULL with PV_ERROR_FAILED.
+ * Returns: (transfer none): a gss_cred_id_t that can initiate, lent until an hour after its login has ended; NULL with
+ * PV_ERROR_FAILED.
  */
 gpointer pv_kerberos_get_credential(PvKerberos *kerberos, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
