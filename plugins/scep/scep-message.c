@@ -11,7 +11,7 @@
 #define SCEP_MAX_CSR 16384 /* bytes */
 #define SCEP_MAX_TEXT 200
 #define SCEP_BACKDATE_SEC 3600
-#define SCEP_VALID_SEC (30 * 86400) /* as long as somebody may take to decide */
+#define SCEP_VALID_SEC G_GINT64_CONSTANT(315360000) /* ten years: no process lives that long */
 
 /* attributes (3.2.1) and failInfoText (RFC 8894, 3.2.1.4) */
 #define SCEP_MESSAGE_TYPE "2.16.840.1.113733.1.9.2"
