@@ -8,6 +8,11 @@
 #include <string.h>
 
 #define SCEP_MAX_CAPABILITIES 4096 /* bytes */
+/* RFC 5280, 4.2.1.12; MS-CRTD, "Certificate Request Agent"; RFC 6402, 2.10 */
+#define SCEP_SERVER_AUTH "1.3.6.1.5.5.7.3.1"
+#define SCEP_CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
+#define SCEP_REQUEST_AGENT "1.3.6.1.4.1.311.20.2.1"
+#define SCEP_CMC_RA "1.3.6.1.5.5.7.3.28"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_STORE, X509_STORE_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_STORE_CTX, X509_STORE_CTX_free)
@@ -108,6 +113,44 @@ scep_server_find_recipient(const ScepServer *server)
 	return EVP_PKEY_is_a(X509_get0_pubkey(server->ca), "RSA") == 1 ? server->ca : NULL;
 }
 
+/* Every computer of the site may have one of these, from the same CA. Over http its owner could name itself the registration
+ * authority, read requests with their challenges, and answer them. */
+static gboolean
+scep_server_is_of_computer(X509 *certificate)
+{
+	EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(certificate, NID_ext_key_usage, NULL, NULL);
+	gboolean computer = FALSE, registrar = scep_server_is_ca(certificate);
+	for (int i = 0; i < sk_ASN1_OBJECT_num(usages); i++) {
+		char oid[80];
+		OBJ_obj2txt(oid, sizeof oid, sk_ASN1_OBJECT_value(usages, i), 1);
+		computer = computer || g_str_equal(oid, SCEP_SERVER_AUTH) ||
+			   g_str_equal(oid, SCEP_CLIENT_AUTH);
+		registrar = registrar || g_str_equal(oid, SCEP_REQUEST_AGENT) ||
+			    g_str_equal(oid, SCEP_CMC_RA);
+	}
+	EXTENDED_KEY_USAGE_free(usages);
+	return computer && !registrar;
+}
+
+/* @roots: what the site itself names; NULL: nothing */
+static gboolean
+scep_server_check_registrars(const ScepServer *server, GPtrArray *roots, GError **error)
+{
+	for (int i = 0; i < sk_X509_num(server->certificates); i++) {
+		gboolean named = FALSE;
+		for (guint j = 0; roots != NULL && j < roots->len; j++)
+			named = named || g_bytes_equal(roots->pdata[j], server->ders->pdata[i]);
+		if (named || !scep_server_is_of_computer(sk_X509_value(server->certificates, i)))
+			continue;
+		g_set_error_literal(error, PV_ERROR, PV_ERROR_PROTOCOL,
+		    "the server names a certificate for servers or clients as its registration "
+		    "authority, which any computer of the site could do: if it is the right one, "
+		    "put it into \"roots\", too");
+		return FALSE;
+	}
+	return TRUE;
+}
+
 static void
 scep_server_set_untrusted(X509_STORE_CTX *context, GError **error)
 {
@@ -142,7 +185,7 @@ scep_server_verify_roots(const ScepServer *server, const char *path, GError **er
 		scep_server_set_untrusted(context, error);
 		return FALSE;
 	}
-	return TRUE;
+	return scep_server_check_registrars(server, roots, error);
 }
 
 /* What came over http without roots is the CA by its fingerprint, and the others by its signature. */
@@ -160,7 +203,7 @@ scep_server_verify_issued(const ScepServer *server, GError **error)
 		    "name the roots of all with \"roots\"");
 		return FALSE;
 	}
-	return TRUE;
+	return scep_server_check_registrars(server, NULL, error);
 }
 
 static gboolean

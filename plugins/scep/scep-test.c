@@ -308,6 +308,49 @@ scep_test_old_server(Fixture *f, gconstpointer unused)
 	    fake_http_get_request(f->http, fake_http_get_count(f->http) - 1)->method, ==, "GET");
 }
 
+/* A service runs for months, with one key; a certificate that had expired meanwhile would be refused. */
+static void
+scep_test_own_certificate(Fixture *f, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(X509_REQ) csr = scep_message_parse_csr(f->csr, &error);
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+	g_autoptr(X509) early =
+	    scep_message_new_certificate(csr, f->key, now - G_GINT64_CONSTANT(400) * 86400, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(X509_cmp_current_time(X509_get0_notBefore(early)), <, 0);
+	g_assert_cmpint(X509_cmp_current_time(X509_get0_notAfter(early)), >, 0);
+}
+
+/* A computer that has a certificate of the CA, for itself, is no registration authority. */
+static void
+scep_test_impostor(Fixture *f, gconstpointer unused)
+{
+	static const char *const sites[] = { "{\"url\": \"URL\", \"fingerprint\": \"HASH\"}",
+		SCEP_TEST_PLAIN };
+	g_autoptr(FakeCert) computer = fake_cert_new(&(FakeCertSpec) {
+	    .common_name = "pc2", .issuer = f->root, .rsa_bits = 2048, .ekus = "serverAuth,clientAuth" });
+	g_autoptr(FakeCert) agent = fake_cert_new(&(FakeCertSpec) { .common_name = "NDES",
+	    .issuer = f->root,
+	    .rsa_bits = 2048,
+	    .ekus = "clientAuth,1.3.6.1.4.1.311.20.2.1" });
+	for (gsize i = 0; i < G_N_ELEMENTS(sites); i++) {
+		g_auto(PvCaReply) reply = { 0 };
+		f->server.ra = computer;
+		scep_test_open(f, sites[i]);
+		scep_test_submit(f, &reply, PV_ERROR_PROTOCOL, "put it into \"roots\"");
+		g_assert_cmpuint(f->server.messages, ==, i);
+		f->server.ra = agent;
+		scep_test_open(f, sites[i]);
+		scep_test_expect_issued(f);
+	}
+	g_autofree char *pem = fake_cert_dup_pem(NULL, f->root, computer, NULL);
+	g_free(pv_test_write(f->folder, "root.pem", pem, 0600));
+	f->server.ra = computer;
+	scep_test_open(f, SCEP_TEST_PLAIN);
+	scep_test_expect_issued(f);
+}
+
 /* whose certificates are believed over http */
 static void
 scep_test_trust(Fixture *f, gconstpointer unused)
@@ -522,6 +565,8 @@ main(int argc, char **argv)
 	ADD("/scep/broken", scep_test_broken);
 	ADD("/scep/old-server", scep_test_old_server);
 	ADD("/scep/trust", scep_test_trust);
+	ADD("/scep/impostor", scep_test_impostor);
+	ADD("/scep/own-certificate", scep_test_own_certificate);
 	ADD("/scep/settings", scep_test_settings);
 	ADD("/scep/challenge", scep_test_challenge);
 	ADD("/scep/pages", scep_test_pages);
