@@ -16,7 +16,7 @@ secret_set_run(PvCli *cli)
 	if (!pv_ask_check_name(cli, name))
 		return PV_EXIT_USAGE;
 	int code = PV_EXIT_FAILURE;
-	if (!pv_cli_open_site(cli, 0, &code))
+	if (!pv_cli_open_site(cli, PV_SITE_STORE_ONLY, &code))
 		return code;
 	g_autoptr(GError) error = NULL;
 	g_autoptr(PvSecret) value = pv_ask_secret(file, _("Value: "), TRUE, &error);
@@ -50,7 +50,7 @@ static int
 secret_list_run(PvCli *cli)
 {
 	int code = PV_EXIT_FAILURE;
-	if (!pv_cli_open_site(cli, 0, &code))
+	if (!pv_cli_open_site(cli, PV_SITE_STORE_ONLY, &code))
 		return code;
 	g_autoptr(PvDeviceRow) row = NULL;
 	if (cli->word_count > 0 && (row = pv_cli_find_device(cli, cli->words[0], &code)) == NULL)
@@ -107,7 +107,7 @@ secret_show_run(PvCli *cli)
 		return pv_cli_usage(cli, _("the value would be shown in clear, and that is "
 					   "audited; say --reveal if that is wanted"));
 	int code = PV_EXIT_FAILURE;
-	if (!pv_cli_open_site(cli, 0, &code))
+	if (!pv_cli_open_site(cli, PV_SITE_STORE_ONLY, &code))
 		return code;
 	g_autoptr(PvDeviceRow) row = pv_cli_find_device(cli, cli->words[0], &code);
 	if (row == NULL)
@@ -152,7 +152,7 @@ secret_remove_run(PvCli *cli)
 	if (!pv_ask_check_name(cli, name))
 		return PV_EXIT_USAGE;
 	int code = PV_EXIT_FAILURE;
-	if (!pv_cli_open_site(cli, 0, &code))
+	if (!pv_cli_open_site(cli, PV_SITE_STORE_ONLY, &code))
 		return code;
 	if (!pv_db_has_secret(cli->site->db, "", name, "current")) {
 		pv_cli_warn(cli, _("the site has no secret \"%s\""), name);

@@ -530,6 +530,8 @@ site_open_parts(PvSite *site, const char *actor, PvSiteFlags flags, GError **err
 		return FALSE;
 	}
 	site_bind_secrets(site);
+	if ((flags & PV_SITE_STORE_ONLY) != 0)
+		return TRUE;
 	if ((flags & PV_SITE_NO_CERTIFICATES) == 0 && !site_load_identities(site, error))
 		return FALSE;
 	if (site->directory != NULL) {

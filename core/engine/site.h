@@ -63,6 +63,7 @@ typedef struct {
 typedef enum {
 	PV_SITE_CONFIG_ONLY = 1 << 0, /* parse and check; open neither store, directory nor CA */
 	PV_SITE_NO_CERTIFICATES = 1 << 1, /* load none of its own, which may be missing or wrong */
+	PV_SITE_STORE_ONLY = 1 << 2, /* open the store alone: what else there is may need a secret that is not in it yet */
 } PvSiteFlags;
 
 /* facts that the engine, the import or the hello listener makes before the first stage; ends with NULL */
