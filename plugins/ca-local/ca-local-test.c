@@ -810,6 +810,13 @@ typedef struct {
 static const CaPolicyCase ca_policy_cases[] = {
 	{ "constraints/within", PERMITTED },
 	{ "constraints/outside", PERMITTED, .name = "evil.example.org", .denied = "may certify" },
+	{ "constraints/wildcard", PERMITTED, .name = "*.example.org", .alternative = "pc1.example.com",
+	    .denied = "no name of one computer" },
+	{ "constraints/dot", PERMITTED, .name = "pc1.example.org.", .alternative = "pc1.example.com",
+	    .denied = "no name of one computer" },
+	{ "constraints/underscore", PERMITTED, .name = "pc_1.example.org",
+	    .alternative = "pc1.example.com", .denied = "no name of one computer" },
+	{ "constraints/words", PERMITTED, .name = "AMT of pc1.", .alternative = "pc1.example.com" },
 	{ "constraints/similar", PERMITTED, .name = "pc1.notexample.com", .denied = "may certify" },
 	{ "constraints/only-common-name", PERMITTED, .name = "evil.example.org",
 	    .alternative = "pc1.example.com", .denied = "may certify" },

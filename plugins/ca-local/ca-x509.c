@@ -407,6 +407,23 @@ ca_x509_judge_firmware(EVP_PKEY *root_key, const PvCertRequest *request, X509_RE
 	return NULL;
 }
 
+/* OpenSSL holds a common name against the constraints only where it is a DNS name to the letter. There are those who find a
+ * computer by one that is not quite: "*.example.com", one with a dot at its end, one with an underscore. */
+static gboolean
+ca_x509_is_almost_dns_name(X509 *leaf)
+{
+	char name[320] = ""; /* 64 characters of UTF-8 at most */
+	(void)X509_NAME_get_text_by_NID(
+	    X509_get_subject_name(leaf), NID_commonName, name, sizeof name); /* or none: empty */
+	gboolean dots = FALSE;
+	for (const char *c = name; *c != '\0'; c++) {
+		if (!g_ascii_isalnum(*c) && strchr("-_.*", *c) == NULL)
+			return FALSE;
+		dots = dots || *c == '.' || *c == '*';
+	}
+	return dots && !ca_x509_is_dns_name(name);
+}
+
 /* OpenSSL finds the names of a certificate that was just built only after it has looked at its extensions:
  * X509_check_purpose() makes it do so. Without that, every name would be permitted. */
 char *
@@ -415,6 +432,11 @@ ca_x509_judge_constraints(X509 *root, X509 *leaf)
 	NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(root, NID_name_constraints, NULL, NULL);
 	if (constraints == NULL)
 		return NULL;
+	if (ca_x509_is_almost_dns_name(leaf)) {
+		NAME_CONSTRAINTS_free(constraints);
+		return g_strdup(
+		    "its common name is no name of one computer, and this ca may not certify others");
+	}
 	(void)X509_check_purpose(leaf, -1, 0);
 	int result = NAME_CONSTRAINTS_check(leaf, constraints);
 	if (result == X509_V_OK)
