@@ -24,6 +24,8 @@ typedef struct {
 	FakeHttp *http;
 	GBytes *csr;
 	gboolean impostor; /* answers by CMP, signed with a certificate of the same CA */
+	OSSL_CMP_SRV_CTX *server; /* NULL: none; else it lets all requests wait */
+	guint asked; /* requests that it took */
 	guint status; /* of every answer */
 	const char *body;
 } Fixture;
@@ -46,16 +48,11 @@ cmp_test_new_csr(void)
 	return bytes;
 }
 
-/* What somebody on the wire can say who has a certificate of the site's CA and not the secret: "rejected", signed. */
 static gboolean
-cmp_test_impersonate(const Fixture *f, FakeHttpConnection *connection, const FakeHttpRequest *request)
+cmp_test_serve(OSSL_CMP_SRV_CTX *server, FakeHttpConnection *connection, const FakeHttpRequest *request)
 {
 	const guchar *at = (const guchar *)request->body;
 	OSSL_CMP_MSG *asked = d2i_OSSL_CMP_MSG(NULL, &at, (long)request->length);
-	OSSL_CMP_SRV_CTX *server = OSSL_CMP_SRV_CTX_new(NULL, NULL);
-	OSSL_CMP_CTX *context = OSSL_CMP_SRV_CTX_get0_cmp_ctx(server);
-	g_assert_cmpint(OSSL_CMP_CTX_set1_cert(context, f->registrar->certificate), ==, 1);
-	g_assert_cmpint(OSSL_CMP_CTX_set1_pkey(context, f->registrar->key), ==, 1);
 	OSSL_CMP_MSG *answer = OSSL_CMP_SRV_process_request(server, asked);
 	guchar *der = NULL;
 	int length = i2d_OSSL_CMP_MSG(answer, &der);
@@ -65,8 +62,20 @@ cmp_test_impersonate(const Fixture *f, FakeHttpConnection *connection, const Fak
 	OPENSSL_free(der);
 	OSSL_CMP_MSG_free(answer);
 	OSSL_CMP_MSG_free(asked);
-	OSSL_CMP_SRV_CTX_free(server);
 	ERR_clear_error();
+	return good;
+}
+
+/* What somebody on the wire can say who has a certificate of the site's CA and not the secret: "rejected", signed. */
+static gboolean
+cmp_test_impersonate(const Fixture *f, FakeHttpConnection *connection, const FakeHttpRequest *request)
+{
+	OSSL_CMP_SRV_CTX *server = OSSL_CMP_SRV_CTX_new(NULL, NULL);
+	OSSL_CMP_CTX *context = OSSL_CMP_SRV_CTX_get0_cmp_ctx(server);
+	g_assert_cmpint(OSSL_CMP_CTX_set1_cert(context, f->registrar->certificate), ==, 1);
+	g_assert_cmpint(OSSL_CMP_CTX_set1_pkey(context, f->registrar->key), ==, 1);
+	gboolean good = cmp_test_serve(server, connection, request);
+	OSSL_CMP_SRV_CTX_free(server);
 	return good;
 }
 
@@ -76,6 +85,8 @@ cmp_test_handle(FakeHttpConnection *connection, const FakeHttpRequest *request, 
 	const Fixture *f = data;
 	if (f->impostor)
 		return cmp_test_impersonate(f, connection, request);
+	if (f->server != NULL && f->status == 200)
+		return cmp_test_serve(f->server, connection, request);
 	return fake_http_reply(connection, f->status, NULL, f->body);
 }
 
@@ -230,6 +241,63 @@ cmp_test_impostor(Fixture *f, gconstpointer unused)
 	g_assert_cmpuint(fake_http_get_count(f->http), ==, 1);
 }
 
+static OSSL_CMP_PKISI *
+cmp_test_take(OSSL_CMP_SRV_CTX *server, const OSSL_CMP_MSG *message, int id, const OSSL_CRMF_MSG *crmf,
+    const X509_REQ *csr, X509 **certificate, STACK_OF(X509) **chain, STACK_OF(X509) **publics)
+{
+	Fixture *f = OSSL_CMP_SRV_CTX_get0_custom_ctx(server);
+	f->asked++;
+	return OSSL_CMP_STATUSINFO_new(OSSL_CMP_PKISTATUS_waiting, 0, NULL);
+}
+
+static int
+cmp_test_let_wait(
+    OSSL_CMP_SRV_CTX *server, const OSSL_CMP_MSG *message, int id, OSSL_CMP_MSG **request, int64_t *after)
+{
+	*request = NULL;
+	*after = 5;
+	return 1;
+}
+
+/* A server that is away for a while does not cost the request that waits at it. */
+static void
+cmp_test_away(Fixture *f, gconstpointer unused)
+{
+	static const PvCertRequest request = { .uuid = "d2ffc23e-9dd1-412d-860a-54b2039b72ff",
+		.common_name = "pc1.example.com" };
+	g_autoptr(GError) error = NULL;
+	f->server = OSSL_CMP_SRV_CTX_new(NULL, NULL);
+	g_assert_cmpint(OSSL_CMP_SRV_CTX_init(
+			    f->server, f, cmp_test_take, NULL, NULL, NULL, NULL, cmp_test_let_wait), ==, 1);
+	OSSL_CMP_CTX *context = OSSL_CMP_SRV_CTX_get0_cmp_ctx(f->server);
+	g_assert_cmpint(OSSL_CMP_CTX_set1_referenceValue(context, (const guchar *)"amt", 3), ==, 1);
+	g_assert_cmpint(OSSL_CMP_CTX_set1_secretValue(context, (const guchar *)"cmp-secret", 10), ==, 1);
+	cmp_test_open(f, CMP_TEST_SECRET, &error);
+	g_assert_no_error(error);
+	static const guint statuses[] = { 200, 200, 503, 503, 200 };
+	g_autofree char *cookie = NULL;
+	for (gsize i = 0; i < G_N_ELEMENTS(statuses); i++) {
+		g_auto(PvCaReply) reply = { 0 };
+		f->status = statuses[i];
+		f->body = "away";
+		gboolean ok = cookie == NULL
+				  ? f->ca->submit(f->handle, &request, f->csr, NULL, &reply, NULL, &error)
+				  : f->ca->poll(f->handle, &request, f->csr, cookie, NULL, &reply, NULL, &error);
+		if (f->status != 200) {
+			g_assert_false(ok);
+			g_assert_error(error, PV_ERROR, PV_ERROR_UNREACHABLE);
+			g_clear_error(&error);
+			continue;
+		}
+		g_assert_no_error(error);
+		g_assert_cmpint(reply.outcome, ==, PV_CA_PENDING);
+		g_free(cookie);
+		cookie = g_steal_pointer(&reply.cookie);
+	}
+	g_assert_cmpuint(f->asked, ==, 1);
+	OSSL_CMP_SRV_CTX_free(f->server);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -237,6 +305,7 @@ main(int argc, char **argv)
 	pv_net_init();
 	g_test_add("/cmp/nonsense", Fixture, NULL, cmp_test_set_up, cmp_test_nonsense, cmp_test_tear_down);
 	g_test_add("/cmp/impostor", Fixture, NULL, cmp_test_set_up, cmp_test_impostor, cmp_test_tear_down);
+	g_test_add("/cmp/away", Fixture, NULL, cmp_test_set_up, cmp_test_away, cmp_test_tear_down);
 	g_test_add("/cmp/configuration", Fixture, NULL, cmp_test_set_up, cmp_test_configuration, cmp_test_tear_down);
 	return g_test_run();
 }

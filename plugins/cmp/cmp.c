@@ -568,8 +568,15 @@ cmp_submit(gpointer handle, const PvCertRequest *request, GBytes *csr_der, const
 	ERR_clear_error();
 	int wait_sec = 0;
 	int result = OSSL_CMP_try_certreq(context, OSSL_CMP_P10CR, NULL, &wait_sec);
-	if (result == 0 || (result > 0 && OSSL_CMP_CTX_get0_newCert(context) == NULL))
-		return cmp_take_refusal(&call, context, reply, error);
+	if (result == 0 || (result > 0 && OSSL_CMP_CTX_get0_newCert(context) == NULL)) {
+		/* the server is away: it goes on when it is back, for to ask anew is to have somebody decide again */
+		gboolean goes_on =
+		    call.error != NULL && OSSL_CMP_CTX_get_status(context) == OSSL_CMP_PKISTATUS_waiting;
+		gboolean denied = cmp_take_refusal(&call, context, reply, error);
+		if (goes_on)
+			cmp_keep_pending(ca, id, g_steal_pointer(&context));
+		return denied;
+	}
 	ERR_clear_error();
 	if (result > 0) {
 		cmp_take_issued(context, csr_der, reply);
