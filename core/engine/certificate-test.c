@@ -17,7 +17,7 @@ typedef struct {
 	const char *common_name, *san, *usage, *ekus, *constraints;
 	const char *wanted_eku, *wanted_upn; /* of the request; NULL: serverAuth, none */
 	glong from_sec, until_sec; /* relative to now */
-	gboolean other_ca, other_key, junk;
+	gboolean other_ca, other_key, junk, hidden, two_names, wide;
 	guint days_left;
 	const char *reason; /* NULL: it is good */
 } Case;
@@ -25,6 +25,9 @@ typedef struct {
 static const Case certificate_cases[] = {
 	{ "/engine/certificate/good" },
 	{ "/engine/certificate/other-name", .common_name = "pc2.example.com", .reason = "is for \"pc2.example.com\"" },
+	{ "/engine/certificate/hidden-name", .hidden = TRUE, .reason = "is for \"\"" },
+	{ "/engine/certificate/two-names", .two_names = TRUE, .reason = "is for \"\"" },
+	{ "/engine/certificate/name-of-wide-letters", .wide = TRUE },
 	{ "/engine/certificate/no-alternative-name", .san = "DNS:pc2.example.com", .reason = "lacks the name " NAME },
 	{ "/engine/certificate/wildcard", .san = "DNS:*.example.com", .reason = "lacks the name " NAME },
 	{ "/engine/certificate/further-name", .san = "DNS:pc1,DNS:" NAME },
@@ -94,12 +97,35 @@ certificate_test_or(const char *value, const char *fallback)
 	return value != NULL ? value : fallback;
 }
 
+/* Names that a CA should not give, but for the last. */
+static void
+certificate_test_rename(X509 *leaf, const Case *c)
+{
+	static const guchar hidden[] = NAME "\0.example.org";
+	X509_NAME *subject = X509_get_subject_name(leaf);
+	if (c->hidden || c->wide)
+		X509_NAME_ENTRY_free(X509_NAME_delete_entry(subject, 0));
+	if (c->hidden)
+		X509_NAME_add_entry_by_NID(
+		    subject, NID_commonName, V_ASN1_UTF8STRING, hidden, sizeof hidden - 1, -1, 0);
+	if (c->two_names)
+		X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
+		    (const guchar *)"pc2.example.com", -1, -1, 0);
+	g_autoptr(GByteArray) wide = g_byte_array_new();
+	for (const char *at = NAME; *at != '\0'; at++)
+		g_byte_array_append(wide, (const guint8[]) { 0, (guint8)*at }, 2);
+	if (c->wide)
+		X509_NAME_add_entry_by_NID(subject, NID_commonName, V_ASN1_BMPSTRING, wide->data,
+		    (int)wide->len, -1, 0);
+}
+
 static GBytes *
 certificate_test_make(const Case *c, EVP_PKEY *key, EVP_PKEY *ca_key)
 {
 	X509 *leaf = certificate_test_new(key, certificate_test_or(c->common_name, NAME),
 	    c->other_ca ? "Other CA" : "Site CA", c->from_sec != 0 ? c->from_sec : -DAY,
 	    c->until_sec != 0 ? c->until_sec : 100 * DAY);
+	certificate_test_rename(leaf, c);
 	certificate_test_extend(leaf, NID_basic_constraints, certificate_test_or(c->constraints, "critical,CA:FALSE"));
 	certificate_test_extend(leaf, NID_subject_alt_name, certificate_test_or(c->san, "DNS:" NAME));
 	certificate_test_extend(leaf, NID_key_usage, certificate_test_or(c->usage, "critical,digitalSignature"));

@@ -130,18 +130,38 @@ certificate_has_upn(X509 *certificate, const char *upn)
 		g_autofree char *text =
 		    g_strndup((const char *)ASN1_STRING_get0_data(value->value.utf8string),
 			(gsize)ASN1_STRING_length(value->value.utf8string));
-		found = found || g_ascii_strcasecmp(text, upn) == 0;
+		/* a NUL in it would end the text before its end */
+		found = found || (strlen(text) == (gsize)ASN1_STRING_length(value->value.utf8string) &&
+				     g_ascii_strcasecmp(text, upn) == 0);
 	}
 	GENERAL_NAMES_free(names);
 	return found;
 }
 
+/* The only common name, in whatever encoding; "" where there is none, there are several, or it has a NUL in it, behind which
+ * another name could hide. */
+static char *
+certificate_dup_common_name(X509 *certificate)
+{
+	const X509_NAME *subject = X509_get_subject_name(certificate);
+	int first = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	if (first < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0)
+		return g_strdup("");
+	unsigned char *text = NULL;
+	int length = ASN1_STRING_to_UTF8(
+	    &text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first)));
+	char *name = length <= 0 || memchr(text, '\0', (gsize)length) != NULL
+			 ? g_strdup("")
+			 : g_strndup((const char *)text, (gsize)length);
+	OPENSSL_free(text);
+	ERR_clear_error();
+	return name;
+}
+
 static gboolean
 certificate_check_name(X509 *certificate, const PvCertRequest *request, GError **error)
 {
-	char common_name[256] = "";
-	(void)X509_NAME_get_text_by_NID(
-	    X509_get_subject_name(certificate), NID_commonName, common_name, sizeof common_name);
+	g_autofree char *common_name = certificate_dup_common_name(certificate);
 	if (g_ascii_strcasecmp(common_name, request->common_name) != 0) {
 		g_autofree char *printable = g_strescape(common_name, NULL);
 		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
