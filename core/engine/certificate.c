@@ -481,7 +481,7 @@ certificate_wait(PvJob *job, const PvCertRequest *request, GBytes *csr_der, cons
 /* What the CA said: NULL with the error, unless it issued what was asked for. */
 static GBytes *
 certificate_take(PvJob *job, const PvCertRequest *request, const PvCaReply *reply, EVP_PKEY *key,
-    GError **error)
+    PvTrust *trust, GError **error)
 {
 	if (reply->outcome == PV_CA_DENIED || reply->certificate == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
@@ -489,9 +489,6 @@ certificate_take(PvJob *job, const PvCertRequest *request, const PvCaReply *repl
 		    reply->text != NULL ? ": " : "", reply->text != NULL ? reply->text : "");
 		return NULL;
 	}
-	g_autoptr(PvTrust) trust = NULL;
-	if (!pv_site_dup_trust(job->site, &trust, job->cancellable, error))
-		return NULL;
 	if (!pv_certificate_check(request, reply->certificate, reply->chain, key, trust, 0,
 		g_get_real_time() / G_USEC_PER_SEC, error)) {
 		g_prefix_error(error, "the CA's answer for %s: ", request->common_name);
@@ -521,7 +518,9 @@ pv_job_request_certificate(
 	    name == NULL ? NULL : certificate_find_cookie(pv_job_get_fact(job, fact), name);
 	g_autoptr(GBytes) kept = cookie == NULL ? NULL : certificate_load_csr(job, secret);
 	GBytes *csr = kept != NULL ? kept : csr_der;
-	if (key == NULL)
+	/* first: a certificate that nobody could judge would be lost, and the next attempt would ask for another one */
+	g_autoptr(PvTrust) trust = NULL;
+	if (key == NULL || !pv_site_dup_trust(job->site, &trust, job->cancellable, error))
 		return NULL;
 	if (!certificate_submit(job, request, csr, cookie, &reply, &failure)) {
 		/* a request that the CA no longer knows is made anew next time */
@@ -536,7 +535,7 @@ pv_job_request_certificate(
 		return NULL;
 	}
 	certificate_forget_pending(job, fact, secret);
-	return certificate_take(job, request, &reply, key, error);
+	return certificate_take(job, request, &reply, key, trust, error);
 }
 
 gboolean
