@@ -112,7 +112,18 @@ adcs_login_as(const AdcsLogin *login, const char *principal, const char *realm, 
 	return pv_kerberos_login(&ask, cancellable, error);
 }
 
-/* The service logs in once; the tickets are renewed by themselves. Others wait meanwhile, and then have them too. */
+/* NULL: it has not logged in yet */
+static PvKerberos *
+adcs_login_ref_known(AdcsLogin *login)
+{
+	g_mutex_lock(&login->mutex);
+	PvKerberos *kerberos = login->kerberos == NULL ? NULL : pv_kerberos_ref(login->kerberos);
+	g_mutex_unlock(&login->mutex);
+	return kerberos;
+}
+
+/* The service logs in once; the tickets are renewed by themselves. Where several need it at once, each logs in and the first to
+ * be done is kept: under the lock, a KDC that hangs would make them wait one after the other, and take no cancelling. */
 PvKerberos *
 adcs_login_ref_service(AdcsLogin *login, GCancellable *cancellable, GError **error)
 {
@@ -123,11 +134,16 @@ adcs_login_ref_service(AdcsLogin *login, GCancellable *cancellable, GError **err
 		if (password == NULL)
 			return NULL;
 	}
+	PvKerberos *kerberos = adcs_login_ref_known(login);
+	if (kerberos != NULL)
+		return kerberos;
+	kerberos = adcs_login_as(login, pv_values_get_string(values, "principal"),
+	    pv_values_get_string(values, "realm"), password, cancellable, error);
+	if (kerberos == NULL)
+		return NULL;
 	g_mutex_lock(&login->mutex);
 	if (login->kerberos == NULL)
-		login->kerberos = adcs_login_as(login, pv_values_get_string(values, "principal"),
-		    pv_values_get_string(values, "realm"), password, cancellable, error);
-	PvKerberos *kerberos = login->kerberos == NULL ? NULL : pv_kerberos_ref(login->kerberos);
+		login->kerberos = pv_kerberos_ref(kerberos);
 	g_mutex_unlock(&login->mutex);
 	return kerberos;
 }

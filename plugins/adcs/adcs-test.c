@@ -608,6 +608,66 @@ adcs_test_mended(Fixture *test, gconstpointer unused)
 	test->ca->close(ca);
 }
 
+/* somebody who needs the login of the service */
+typedef struct {
+	const PvCa *ca;
+	gpointer handle;
+	GCancellable *cancellable;
+	GError *error;
+} AdcsTestAsker;
+
+static gpointer
+adcs_test_ask(gpointer data)
+{
+	AdcsTestAsker *asker = data;
+	g_auto(PvCaReply) reply = { 0 };
+	g_autoptr(GBytes) csr = g_bytes_new_static("csr", 3);
+	g_assert_false(asker->ca->submit(
+	    asker->handle, &adcs_test_wanted, csr, NULL, &reply, asker->cancellable, &asker->error));
+	return NULL;
+}
+
+/* While one waits for a KDC that hangs, another one asks it for itself, and can be cancelled. */
+static void
+adcs_test_silent_kdc(Fixture *test, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GInetAddress) loopback = g_inet_address_new_loopback(G_SOCKET_FAMILY_IPV4);
+	g_autoptr(GSocketAddress) any = g_inet_socket_address_new(loopback, 0);
+	g_autoptr(GSocket) kdc =
+	    g_socket_new(G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, &error);
+	g_assert_true(g_socket_bind(kdc, any, FALSE, &error) && g_socket_listen(kdc, &error));
+	g_autoptr(GSocketAddress) bound = g_socket_get_local_address(kdc, &error);
+	g_autofree char *format = g_strdup_printf(
+	    "{\"url\": \"https://localhost:PORT/ces\", \"template\": \"x\", \"principal\": \"provost\", "
+	    "\"realm\": \"EXAMPLE.COM\", \"password\": {\"file\": \"DIR/password\"}, "
+	    "\"kdcs\": [\"127.0.0.1:%u\"]}",
+	    g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(bound)));
+	AdcsTestAsker first = { .ca = test->ca, .handle = adcs_test_open(test, format) };
+	first.cancellable = g_cancellable_new();
+	AdcsTestAsker second = first;
+	second.cancellable = g_cancellable_new();
+	GThread *one = g_thread_new("first", adcs_test_ask, &first);
+	g_autoptr(GSocket) asked = g_socket_accept(kdc, NULL, &error);
+	g_assert_no_error(error);
+	GThread *two = g_thread_new("second", adcs_test_ask, &second);
+	/* it comes, too, though the first has no answer yet; KDCs are given up after five seconds */
+	g_socket_set_timeout(kdc, 3);
+	g_autoptr(GSocket) also = g_socket_accept(kdc, NULL, &error);
+	g_assert_no_error(error);
+	g_cancellable_cancel(second.cancellable);
+	g_thread_join(two);
+	g_assert_error(second.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+	g_cancellable_cancel(first.cancellable);
+	g_thread_join(one);
+	g_assert_error(first.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+	test->ca->close(first.handle);
+	g_clear_error(&first.error);
+	g_clear_error(&second.error);
+	g_object_unref(first.cancellable);
+	g_object_unref(second.cancellable);
+}
+
 static void
 adcs_test_prepare(Fixture *test, gconstpointer unused)
 {
@@ -768,6 +828,7 @@ main(int argc, char **argv)
 	ADD_FIXTURE("/plugins/adcs/poll/where-told", NULL, adcs_test_poll);
 	ADD_FIXTURE("/plugins/adcs/poll/never-elsewhere", "evil.example.com", adcs_test_poll);
 	ADD_FIXTURE("/plugins/adcs/mended", NULL, adcs_test_mended);
+	ADD_FIXTURE("/plugins/adcs/silent-kdc", NULL, adcs_test_silent_kdc);
 	ADD_FIXTURE("/plugins/adcs/prepare", NULL, adcs_test_prepare);
 	ADD_FIXTURE("/plugins/adcs/statuses", NULL, adcs_test_statuses);
 	ADD_FIXTURE("/requirements/S07-1.29/adcs/told-apart", NULL, adcs_test_told_apart);
