@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/amt/instance.h"
+#include "core/net/wipe.h"
 
 #include <provost/error.h>
 
@@ -311,7 +312,7 @@ pv_instance_dup_bytes(const PvInstance *instance, const char *name, GError **err
 	}
 	gsize length = 0;
 	guchar *data = g_base64_decode(text, &length);
-	return g_bytes_new_take(data, length);
+	return g_bytes_new_with_free_func(data, length, pv_wipe_free, data);
 }
 
 /* Removes all values of the name. Returns where the first one stood, or where the name belongs in ASCII order. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/engine/cert-request.h"
+#include "core/net/wipe.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -220,9 +221,8 @@ cert_request_to_der(X509_REQ *csr, GError **error)
 		cert_request_set_error(error);
 		return NULL;
 	}
-	GBytes *bytes = g_bytes_new(der, (gsize)length);
-	OPENSSL_free(der);
-	return bytes;
+	/* may hold a challenge: wiped when freed */
+	return g_bytes_new_with_free_func(der, (gsize)length, pv_wipe_free, der);
 }
 
 /* The "null signed" request of the SDK: the algorithm is named, the signature has no bits. */
@@ -281,9 +281,7 @@ cert_request_dup_attribute(X509_REQ *csr, int i)
 {
 	unsigned char *der = NULL;
 	int length = i2d_X509_ATTRIBUTE(X509_REQ_get_attr(csr, i), &der);
-	GBytes *bytes = g_bytes_new(der, length > 0 ? (gsize)length : 0);
-	OPENSSL_free(der);
-	return bytes;
+	return g_bytes_new_with_free_func(der, length > 0 ? (gsize)length : 0, pv_wipe_free, der);
 }
 
 /* subject and attributes, names and usages among them */

@@ -2,6 +2,7 @@
 #include "core/engine/ca.h"
 #include "core/engine/cert-request.h"
 #include "core/engine/job-private.h"
+#include "core/net/wipe.h"
 
 #include <string.h>
 #include <openssl/err.h>
@@ -393,7 +394,7 @@ certificate_load_csr(PvJob *job, const char *name)
 	g_autoptr(PvSecret) kept = pv_db_dup_secret(job->site->db, uuid, name, "current", NULL);
 	gsize size = 0;
 	guchar *data = kept == NULL ? NULL : g_base64_decode(pv_secret_peek(kept, NULL), &size);
-	return data == NULL ? NULL : g_bytes_new_take(data, size);
+	return data == NULL ? NULL : g_bytes_new_with_free_func(data, size, pv_wipe_free, data);
 }
 
 /* Once it is decided. What cannot be deleted is replaced by the next one. */

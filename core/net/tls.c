@@ -55,6 +55,7 @@ static gpointer
 tls_init_once(gpointer unused)
 {
 	(void)pv_error_quark(); /* GLib's macro sets it at its first use, without a lock */
+	pv_wipe_init();
 	if (!CRYPTO_secure_malloc_initialized())
 		CRYPTO_secure_malloc_init(TLS_SECURE_HEAP, 32);
 	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
