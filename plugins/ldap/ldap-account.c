@@ -84,20 +84,26 @@ ldap_account_search_one(
 	return TRUE;
 }
 
-/* An entry of that name that says it is another device's must not be taken over. */
+/* An entry of that name that says it is another device's must not be taken over. Where none tells a UUID, the DNS name tells
+ * two of one short name apart, as long as only that name led to the entry: a device's own may get another one. */
 static gboolean
-ldap_account_check_owner(LdapCall *call, const PvLdapEntry *entry, GError **error)
+ldap_account_check_owner(LdapCall *call, const PvLdapEntry *entry, gboolean by_name, GError **error)
 {
-	const char *uuid = call->directory->attributes.uuid == NULL
-			       ? NULL
-			       : pv_ldap_entry_get(entry, call->directory->attributes.uuid);
-	if (uuid == NULL || g_ascii_strcasecmp(uuid, call->spec->uuid) == 0)
+	const LdapAttributes *names = &call->directory->attributes;
+	const char *attribute = names->uuid, *wanted = call->spec->uuid;
+	const char *found = attribute == NULL ? NULL : pv_ldap_entry_get(entry, attribute);
+	if (found == NULL && by_name && names->fqdn != NULL) {
+		attribute = names->fqdn;
+		wanted = call->spec->fqdn;
+		found = pv_ldap_entry_get(entry, attribute);
+	}
+	if (found == NULL || pv_ldap_entry_has(entry, attribute, wanted))
 		return TRUE;
 	g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
 	    "\"%s\" is of another device (%s \"%s\" and not \"%s\"): remove it, or give one of "
 	    "both another "
 	    "name",
-	    pv_ldap_entry_get_dn(entry), call->directory->attributes.uuid, uuid, call->spec->uuid);
+	    pv_ldap_entry_get_dn(entry), attribute, found, wanted);
 	return FALSE;
 }
 
@@ -112,9 +118,10 @@ ldap_account_read(LdapCall *call, PvLdapEntry **entry, GError **error)
 	if (*entry == NULL && names->uuid != NULL &&
 	    !ldap_account_search_one(call, names->uuid, call->spec->uuid, entry, error))
 		return FALSE;
-	if (*entry == NULL && !ldap_account_search_one(call, "cn", call->spec->name, entry, error))
+	gboolean by_name = *entry == NULL;
+	if (by_name && !ldap_account_search_one(call, "cn", call->spec->name, entry, error))
 		return FALSE;
-	return *entry == NULL || ldap_account_check_owner(call, *entry, error);
+	return *entry == NULL || ldap_account_check_owner(call, *entry, by_name, error);
 }
 
 /* The groups that have the account, each as the pipeline writes it where it does. */
@@ -562,6 +569,26 @@ ldap_account_write(LdapCall *call, PvLdapEntry **entry, GError **error)
 	return FALSE;
 }
 
+/* Whether a name that the entry has beside the wanted ones was the device's: whoever may write to the entry must not get
+ * other people's principals deleted by us. */
+static gboolean
+ldap_account_is_former(LdapCall *call, const PvLdapEntry *entry, const char *spn, gboolean *former, GError **error)
+{
+	*former = !g_strv_contains(call->spec->spns, spn) &&
+		  g_regex_match_simple("^HTTP/[A-Za-z0-9_.-]+:[0-9]{1,5}$", spn, G_REGEX_DOLLAR_ENDONLY, 0);
+	if (!*former)
+		return TRUE;
+	g_autofree char *escaped = pv_ldap_dup_filter_value(spn);
+	g_autofree char *filter = g_strdup_printf("(%s=%s)", call->directory->attributes.spn, escaped);
+	g_autoptr(GPtrArray) found =
+	    pv_ldap_search(call->ldap, call->directory->base, PV_LDAP_SUBTREE, filter,
+		(const char *const[]) { "1.1", NULL }, 10, call->cancellable, error);
+	for (guint i = 0; found != NULL && i < found->len; i++)
+		*former = *former && pv_ldap_dn_equal(pv_ldap_entry_get_dn(found->pdata[i]),
+					 pv_ldap_entry_get_dn(entry));
+	return found != NULL;
+}
+
 /* Principals of service names that the device has no more go before the names do, so that none is forgotten. */
 static gboolean
 ldap_account_remove_former(LdapCall *call, const PvLdapEntry *entry, GError **error)
@@ -571,9 +598,13 @@ ldap_account_remove_former(LdapCall *call, const PvLdapEntry *entry, GError **er
 		return TRUE;
 	g_auto(GStrv) found = pv_ldap_entry_dup_list(entry, attribute);
 	g_autoptr(GPtrArray) former = g_ptr_array_new();
-	for (guint i = 0; found[i] != NULL; i++)
-		if (!g_strv_contains(call->spec->spns, found[i]))
+	for (guint i = 0; found[i] != NULL; i++) {
+		gboolean is_former = FALSE;
+		if (!ldap_account_is_former(call, entry, found[i], &is_former, error))
+			return FALSE;
+		if (is_former)
 			g_ptr_array_add(former, found[i]);
+	}
 	g_ptr_array_add(former, NULL);
 	return former->len == 1 ||
 	       ldap_kadmin_remove(call->directory->kadmin, (const char *const *)former->pdata,

@@ -286,6 +286,30 @@ ldap_test_spn_is_unique(LdapTest *test, gconstpointer data)
 	g_assert_cmpuint(ldap_test_count_writes(test), ==, writes);
 }
 
+/* Of a device that has the same short name in another domain, in a directory that is told no UUIDs. */
+static void
+ldap_test_namesake(LdapTest *test, gconstpointer data)
+{
+	if (test->pid == 0)
+		return;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *said = ldap_test_run(test,
+	    "printf 'dn: cn=pc1$iME," LDAP_TEST_OU
+	    "\\nobjectClass: device\\nobjectClass: domainRelatedObject\\nassociatedDomain: "
+	    "pc1.example.net\\n' | ldapadd " LDAP_TEST_SOCKET);
+	PvAccountSpec spec = ldap_test_spec();
+	ldap_test_assert_refused(
+	    test, &spec, PV_ERROR_REJECTED, "cn=pc1$iME," LDAP_TEST_OU, "associatedDomain \"pc1.example.net\"");
+	g_assert_false(test->directory->remove(test->handle, &spec, NULL, &error));
+	g_assert_error(error, PV_ERROR, PV_ERROR_REJECTED);
+	g_autofree char *shown = ldap_test_show(test, "(cn=pc1$iME)");
+	g_assert_nonnull(strstr(shown, "associatedDomain: pc1.example.net\n"));
+	/* prepared by hand for this very device */
+	spec.fqdn = "pc1.example.net";
+	g_autoptr(PvAccount) account = ldap_test_ensure(test, &spec);
+	g_assert_cmpstr(account->fqdn, ==, "pc1.example.net");
+}
+
 static void
 ldap_test_refusals(LdapTest *test, gconstpointer data)
 {
@@ -497,6 +521,7 @@ main(int argc, char **argv)
 	ldap_test_add("/ldap/params", ldap_test_params, FALSE);
 	ldap_test_add("/requirements/S12-04.2/ldap/makes", ldap_test_makes, TRUE);
 	ldap_test_add("/requirements/S12-04.3/ldap/spn-is-unique", ldap_test_spn_is_unique, TRUE);
+	ldap_test_add("/ldap/namesake", ldap_test_namesake, TRUE);
 	ldap_test_add("/ldap/refusals", ldap_test_refusals, TRUE);
 	ldap_test_add("/ldap/password", ldap_test_password, TRUE);
 	ldap_test_add("/ldap/sids", ldap_test_sids, TRUE);

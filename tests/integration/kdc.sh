@@ -163,6 +163,17 @@ changed_is_found() {
 	rm -f alice.cc && echo Alice.Passw0rd.1 | KRB5CCNAME=FILE:alice.cc kinit alice >kinit.log 2>&1 && device_opens "${devices[0]}"
 }
 ok $suite/changed-is-found changed_is_found
+# names in the entry that never were the device's, however they came there, get nobody's principal deleted
+others_stay() {
+	local dn
+	kadmin 'addprinc -randkey HTTP/www.example.com' >>kadmin.log
+	dn=$(show "(associatedDomain=${devices[0]}.example.com)" dn | sed -n 's/^dn: //p')
+	printf 'dn: %s\nchangetype: modify\nadd: amtServicePrincipalName\namtServicePrincipalName: HTTP/www.example.com\n' "$dn" | admin ldapmodify || return 1
+	"$provost" provision "${devices[0]}" || return 1
+	show "(associatedDomain=${devices[0]}.example.com)" | grep -q www.example.com && return 1
+	kadmin 'getprinc HTTP/www.example.com' | grep '^Key: ' && kadmin 'delprinc -force HTTP/www.example.com' >>kadmin.log
+}
+ok $suite/others-stay others_stay
 
 # ---- what is wrong is said ----
 fails() {
