@@ -33,6 +33,7 @@ typedef struct {
 	PvLdapEntry *own; /* as it was last seen; NULL: there is none; owned */
 	char *server; /* that was asked, owned */
 	gboolean spns_checked, spns_wanted; /* see object_make */
+	gboolean elsewhere; /* see object_check_place */
 	PvSecret *unicode; /* the password to set, lent */
 } AdObject;
 
@@ -231,7 +232,24 @@ object_look(AdSession *session, gpointer data, GCancellable *cancellable, GError
 	object->own = own == NULL ? NULL : pv_ldap_entry_ref(own);
 	g_free(object->server);
 	object->server = g_strdup(session->server);
+	const char *last = object->spec->id != NULL ? object->spec->server : NULL;
+	object->elsewhere = own == NULL && last != NULL && g_ascii_strcasecmp(last, session->server) != 0 &&
+			    ad_pool_has_server(session->ad, session->domain, last);
 	return TRUE;
+}
+
+/* What the controller that is away had last may not have reached this one yet. To make it anew, or to take it for deleted, would
+ * leave two objects, or one that nobody knows of. */
+static gboolean
+object_check_place(const AdObject *object, GError **error)
+{
+	if (!object->elsewhere)
+		return TRUE;
+	g_set_error(error, PV_ERROR, PV_ERROR_UNREACHABLE,
+	    "find account %s: %s, which had it, does not answer, and %s does not have it, perhaps not yet: "
+	    "let %s come back, or take it out of DNS or \"servers\" if it never will",
+	    object->sam, object->spec->server, object->server, object->spec->server);
+	return FALSE;
 }
 
 static gboolean
@@ -460,6 +478,7 @@ ad_object_find(gpointer directory, const PvAccountSpec *spec, PvAccount **accoun
 	    !object_find_groups(&object, cancellable, error) ||
 	    !ad_pool_run(
 		directory, object.domain, spec->server, object_look, &object, cancellable, error) ||
+	    !object_check_place(&object, error) ||
 	    !object_read_groups(&object, cancellable, error))
 		return FALSE;
 	if (object.own != NULL)
@@ -686,7 +705,7 @@ object_make(AdSession *session, gpointer data, GCancellable *cancellable, GError
 	if (!object_look(session, object, cancellable, error))
 		return FALSE;
 	object->spns_wanted = !object->spns_checked && object_lacks_spn(object);
-	if (object->spns_wanted)
+	if (object->spns_wanted || object->elsewhere)
 		return TRUE;
 	if (object->own == NULL && !object_create(session, object, cancellable, error))
 		return FALSE;
@@ -736,7 +755,8 @@ ad_object_ensure(gpointer directory, const PvAccountSpec *spec, PvAccount **acco
 	*account = NULL;
 	if (!object_init(&object, ad, spec, error) ||
 	    !object_find_groups(&object, cancellable, error) ||
-	    !ad_pool_run(ad, object.domain, spec->server, object_make, &object, cancellable, error))
+	    !ad_pool_run(ad, object.domain, spec->server, object_make, &object, cancellable, error) ||
+	    !object_check_place(&object, error))
 		return FALSE;
 	if (object.spns_wanted) {
 		const char *dn = object.own == NULL ? object.dn : pv_ldap_entry_get_dn(object.own);
@@ -744,14 +764,17 @@ ad_object_ensure(gpointer directory, const PvAccountSpec *spec, PvAccount **acco
 		object.spns_checked = TRUE;
 		if (!ad_forest_check_spns(ad, spec->spns, id, dn, cancellable, error) ||
 		    !ad_pool_run(
-			ad, object.domain, object.server, object_make, &object, cancellable, error))
+			ad, object.domain, object.server, object_make, &object, cancellable, error) ||
+		    !object_check_place(&object, error))
 			return FALSE;
 	}
 	if (!object_join_groups(&object, cancellable, error))
 		return FALSE;
 	/* read once more, with the memberships, from the server that was written to */
 	PvAccountSpec again = *spec;
+	g_autofree char *id = ad_forest_dup_guid(object.own);
 	again.server = object.server;
+	again.id = id;
 	return ad_object_find(directory, &again, account, cancellable, error);
 }
 
@@ -761,6 +784,8 @@ object_set_password(AdSession *session, gpointer data, GCancellable *cancellable
 	AdObject *object = data;
 	if (!object_look(session, object, cancellable, error))
 		return FALSE;
+	if (object->elsewhere)
+		return TRUE;
 	if (object->own == NULL) {
 		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
 		    "set password of %s: it is gone: somebody deleted the account", object->dn);
@@ -787,7 +812,8 @@ ad_object_set_password(gpointer directory, const PvAccountSpec *spec, PvSecret *
 		return FALSE;
 	object.unicode = unicode;
 	return ad_pool_run(directory, object.domain, spec->server, object_set_password, &object,
-	    cancellable, error);
+		   cancellable, error) &&
+	       object_check_place(&object, error);
 }
 
 static gboolean
@@ -822,5 +848,6 @@ ad_object_remove(
 	g_auto(AdObject) object = { 0 };
 	return object_init(&object, directory, spec, error) &&
 	       ad_pool_run(directory, object.domain, spec->server, object_remove, &object,
-		   cancellable, error);
+		   cancellable, error) &&
+	       object_check_place(&object, error);
 }

@@ -159,6 +159,18 @@ pool_set_down(AdDirectory *ad, const char *name, const char *host)
 	g_mutex_unlock(&ad->lock);
 }
 
+gboolean
+ad_pool_has_server(AdDirectory *ad, const char *domain, const char *host)
+{
+	gboolean has = FALSE;
+	g_mutex_lock(&ad->lock);
+	const AdDomain *known = g_hash_table_lookup(ad->domains, domain);
+	for (guint i = 0; known != NULL && known->servers != NULL && i < known->servers->len; i++)
+		has = has || g_ascii_strcasecmp(((AdServer *)known->servers->pdata[i])->host, host) == 0;
+	g_mutex_unlock(&ad->lock);
+	return has;
+}
+
 char **
 ad_pool_dup_hosts(AdDirectory *ad, GCancellable *cancellable, GError **error)
 {
@@ -336,14 +348,15 @@ pool_take_place(AdDirectory *ad, GCancellable *cancellable, GError **error)
 
 static AdConnection *
 pool_take(AdDirectory *ad, const AdServer *server, const char *domain, gboolean catalog,
-    gboolean anew, GCancellable *cancellable, GError **error)
+    gboolean anew, gboolean *busy, GCancellable *cancellable, GError **error)
 {
 	g_mutex_lock(&ad->lock);
 	AdConnection *idle = anew ? NULL : pool_take_idle(ad, server->host, catalog);
 	g_mutex_unlock(&ad->lock);
 	if (idle != NULL)
 		return idle;
-	if (!pool_take_place(ad, cancellable, error))
+	*busy = !pool_take_place(ad, cancellable, error);
+	if (*busy)
 		return NULL;
 	AdConnection *connection = g_new0(AdConnection, 1);
 	connection->host = g_strdup(server->host);
@@ -384,8 +397,9 @@ pool_try(AdSession *session, const AdServer *server, gboolean catalog, gboolean 
 	AdDirectory *ad = session->ad;
 	g_autoptr(GError) caught = NULL;
 	const char *domain = session->domain != NULL ? session->domain : ad->domain;
+	gboolean busy = FALSE;
 	AdConnection *connection =
-	    pool_take(ad, server, domain, catalog, anew, cancellable, &caught);
+	    pool_take(ad, server, domain, catalog, anew, &busy, cancellable, &caught);
 	gboolean fresh = connection == NULL || connection->fresh;
 	*ok = FALSE;
 	if (connection != NULL) {
@@ -399,9 +413,11 @@ pool_try(AdSession *session, const AdServer *server, gboolean catalog, gboolean 
 	}
 	if (*ok)
 		return POOL_DONE;
-	PoolResult result = !g_error_matches(caught, PV_ERROR, PV_ERROR_UNREACHABLE) ? POOL_DONE
-			    : fresh						     ? POOL_NEXT
-										     : POOL_AGAIN;
+	/* where all connections are in use no server is to blame */
+	PoolResult result =
+	    busy || !g_error_matches(caught, PV_ERROR, PV_ERROR_UNREACHABLE) ? POOL_DONE
+	    : fresh							     ? POOL_NEXT
+									     : POOL_AGAIN;
 	g_propagate_error(error, g_steal_pointer(&caught));
 	return result;
 }

@@ -83,6 +83,8 @@ gboolean ad_pool_run(AdDirectory *ad, const char *domain, const char *preferred,
 gboolean ad_pool_run_catalog(AdDirectory *ad, AdWork work, gpointer data, GCancellable *cancellable, GError **error);
 /* A login whose tickets come from that server, if there was one already; pv_kerberos_unref(). NULL: none */
 PvKerberos *ad_pool_find_login(AdDirectory *ad, const char *host);
+/* Whether that is one of the controllers that were found for the domain, be it there or not */
+gboolean ad_pool_has_server(AdDirectory *ad, const char *domain, const char *host);
 /* Hosts of the controllers of the directory's own domain, best first. (transfer full) */
 char **ad_pool_dup_hosts(AdDirectory *ad, GCancellable *cancellable, GError **error);
 

@@ -292,6 +292,19 @@ ok /requirements/S07-1.12/no-member says 1 'is no member' "$provost" --site site
 ok /integration/samba-ad/delegate/to-a-group says 0 "EXAMPLE\\AMT Admins" "$provost" --site site/use.json directory delegate --print
 site_file=
 
+# ---- an account that another controller had, which is away: here it may not have arrived yet ----
+use '.directory.servers = [ "dc9.example.com", "'"$AD_HOST"'" ]'
+site_file=site/use.json
+far=(name=far-AMT fqdn=far.example.com 'ou=OU=AMT Devices' spn=HTTP/far.example.com:16993 id=6f6e6520-7477-6f20-7468-726565203421 server=dc9.example.com)
+for command in find ensure remove 'password password=Far.Passw0rd.1'; do
+	# shellcheck disable=SC2086 # words
+	ok "/integration/samba-ad/elsewhere/${command%% *}" says 1 'unreachable: find account far-AMT$: dc9.example.com, which had it' do_client $command "${far[@]}"
+done
+ok /integration/samba-ad/elsewhere/nothing-made nothing_of far-AMT
+site_file=
+ok /integration/samba-ad/elsewhere/controller-is-none-any-more says 0 'account: far-AMT$' do_client ensure "${far[@]}"
+ok /integration/samba-ad/elsewhere/removed do_client remove "${far[@]}"
+
 # ---- ends of the controller ----
 use '.directory |= (del(.keytab) + { user: "svc-amt", password: { secret: "svc" }, timeout: 2 })'
 site_file=site/use.json
