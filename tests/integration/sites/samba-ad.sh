@@ -51,6 +51,17 @@ plans() {
 ok /sites/samba-ad/plan plans
 ok /sites/samba-ad/provision as_readme 'provost provision --all'
 ok /sites/samba-ad/verify as_readme 'provost verify --all'
+# what was written so far: in the directory by the numbers that it gives each change, in the devices by their own count
+writes() {
+	samba_admin ldapsearch -LLL -o ldif-wrap=no -b "$AD_BASE" '(|(objectClass=computer)(objectClass=group))' uSNChanged |
+		grep -E '^(dn|uSNChanged):' | sort
+	local name
+	for name in pc-0001 pc-0002 pc-0003; do dump "$name" .counters.writes; done
+}
+writes >before
+ok /sites/samba-ad/again as_readme 'provost provision --all'
+writes >after
+ok /sites/samba-ad/again-writes-nothing diff before after
 cache=$(samba_login alice)
 with_ticket() {
 	KRB5CCNAME=$cache as_readme 'provost verify --kerberos --all'
