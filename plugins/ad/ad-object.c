@@ -647,12 +647,13 @@ object_new_changes(const AdObject *object)
 	return change;
 }
 
-/* The common name follows the account's, as long as it did so far: or the next computer of the old name finds it taken. */
+/* The common name follows the account's, as long as it did so far: or the next computer of the old name finds it taken. Before
+ * the account's: whoever is stopped between the two sees by that one what is left to do. */
 static gboolean
-object_rename(AdSession *session, AdObject *object, const char *former, GCancellable *cancellable,
-    GError **error)
+object_rename(AdSession *session, AdObject *object, GCancellable *cancellable, GError **error)
 {
 	const char *dn = pv_ldap_entry_get_dn(object->own);
+	const char *former = pv_ldap_entry_get(object->own, "sAMAccountName");
 	g_autofree char *rdn = ad_name_dup_rdn(dn);
 	g_autofree char *former_cn =
 	    former == NULL || *former == '\0' ? NULL : object_dup_cn(former);
@@ -664,26 +665,36 @@ object_rename(AdSession *session, AdObject *object, const char *former, GCancell
 	g_autofree char *new_rdn = g_strconcat("CN=", escaped, NULL);
 	session->wrote = TRUE;
 	if (pv_ldap_rename(session->ldap, dn, new_rdn, NULL, cancellable, error))
-		return TRUE;
+		return object_look(session, object, cancellable, error);
 	object_explain(session, error);
 	return FALSE;
+}
+
+/* After it was read again. */
+static gboolean
+object_is_there(const AdObject *object, GError **error)
+{
+	if (object->own == NULL)
+		g_set_error(error, PV_ERROR, PV_ERROR_REJECTED,
+		    "change account %s: it is gone: somebody deleted it meanwhile", object->sam);
+	return object->own != NULL;
 }
 
 static gboolean
 object_change(AdSession *session, AdObject *object, GCancellable *cancellable, GError **error)
 {
 	g_autoptr(PvLdapChange) change = object_new_changes(object);
-	g_autofree char *former = g_strdup(pv_ldap_entry_get(object->own, "sAMAccountName"));
 	if (pv_ldap_change_get_length(change) == 0)
 		return TRUE;
+	if (!object_rename(session, object, cancellable, error) || !object_is_there(object, error))
+		return FALSE;
 	session->wrote = TRUE;
 	if (!pv_ldap_modify(
 		session->ldap, pv_ldap_entry_get_dn(object->own), change, cancellable, error)) {
 		object_explain(session, error);
 		return FALSE;
 	}
-	return object_rename(session, object, former, cancellable, error) &&
-	       object_look(session, object, cancellable, error);
+	return object_look(session, object, cancellable, error) && object_is_there(object, error);
 }
 
 static gboolean

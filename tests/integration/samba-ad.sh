@@ -182,6 +182,10 @@ ok /integration/samba-ad/client/none says 0 none do_client find "${one[@]}"
 ok /integration/samba-ad/client/ensure says 0 'account: one-AMT$' do_client ensure "${one[@]}" group="$AD_GROUP_8021X"
 id=$(do_client find "${one[@]}" | sed -n 's/^id: //p')
 two=(name=two-AMT fqdn=two.example.com 'ou=OU=AMT Devices' spn=HTTP/two.example.com:16993 id="$id")
+printf 'dn: CN=two-AMT,%s\nobjectClass: contact\n' "$AD_OU" | samba_admin ldapadd >/dev/null
+ok /integration/samba-ad/client/name-in-the-way says 1 'rejected: ' do_client ensure "${two[@]}"
+ok /integration/samba-ad/client/not-renamed-by-halves says 0 'account: one-AMT$' do_client find "${two[@]}"
+samba_admin ldapdelete "CN=two-AMT,$AD_OU"
 ok /integration/samba-ad/client/renamed says 0 "dn: CN=two-AMT,$AD_OU" do_client ensure "${two[@]}"
 # the salt stays until the next password, which no rule can tell
 ok /integration/samba-ad/client/salt-of-the-former-name says 0 'salt: EXAMPLE.COMhostone-amt.example.com' do_client find "${two[@]}"
