@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define ENTRY_MAX_DN 8192 /* bytes */
+#define ENTRY_VALUE_BYTES 128 /* what a value takes beside its own: an empty one is two bytes on the wire */
 
 typedef struct {
 	char *name;
@@ -45,9 +46,11 @@ ldap_entry_take(PvLdapEntry *entry, const struct berval *name, struct berval *va
 	EntryAttribute *attribute = g_new0(EntryAttribute, 1);
 	attribute->name = g_strndup(name->bv_val, name->bv_len);
 	attribute->values = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-	for (guint i = 0; values != NULL && values[i].bv_val != NULL; i++) {
+	entry->bytes += name->bv_len + ENTRY_VALUE_BYTES;
+	for (guint i = 0;
+	     values != NULL && values[i].bv_val != NULL && entry->bytes <= PV_LDAP_MAX_BYTES; i++) {
 		g_ptr_array_add(attribute->values, ldap_entry_copy_value(&values[i]));
-		entry->bytes += values[i].bv_len;
+		entry->bytes += values[i].bv_len + ENTRY_VALUE_BYTES;
 	}
 	g_ptr_array_add(entry->attributes, attribute);
 }
@@ -66,7 +69,9 @@ pv_ldap_entry_new(LDAP *ld, LDAPMessage *message)
 	struct berval name = { 0 };
 	struct berval *values = NULL;
 	int code = LDAP_SUCCESS;
-	while ((code = ldap_get_attribute_ber(ld, message, ber, &name, &values)) == LDAP_SUCCESS &&
+	/* what is too large is not read to its end: whoever asks sees the size */
+	while (entry->bytes <= PV_LDAP_MAX_BYTES &&
+	       (code = ldap_get_attribute_ber(ld, message, ber, &name, &values)) == LDAP_SUCCESS &&
 	       name.bv_val != NULL) {
 		ldap_entry_take(entry, &name, values);
 		ber_memfree(values);

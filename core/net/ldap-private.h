@@ -9,6 +9,7 @@
 G_BEGIN_DECLS
 
 #define PV_LDAP_MAX_MESSAGE (16 * 1024 * 1024) /* bytes of one answer */
+#define PV_LDAP_MAX_BYTES (64 * 1024 * 1024) /* of all that a search keeps in memory */
 
 /* What the last request came to. */
 typedef struct {

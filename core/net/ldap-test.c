@@ -292,6 +292,68 @@ ldap_test_password_needs_encryption(void)
 	ldap_test_assert_refused(&options, PV_ERROR_UNREACHABLE, "look up name.invalid", 6000);
 }
 
+/* Puts tag and length in front */
+static void
+ldap_test_wrap(GByteArray *bytes, guint8 tag)
+{
+	const guint8 head[] = { tag, 0x84, (guint8)(bytes->len >> 24), (guint8)(bytes->len >> 16),
+		(guint8)(bytes->len >> 8), (guint8)bytes->len };
+	g_byte_array_prepend(bytes, head, sizeof head);
+}
+
+/* An entry with one attribute of two million values that are empty, and that this was all (RFC 4511 4.5.2) */
+static gpointer
+ldap_test_answer_much(gpointer data)
+{
+	static const guint8 front[] = { 4, 1, 'x' }, id[] = { 2, 1, 1 }, nobody[] = { 4, 0 };
+	static const guint8 end[] = { 0x30, 12, 2, 1, 1, 0x65, 7, 10, 1, 0, 4, 0, 4, 0 };
+	guint8 request[512];
+	g_autoptr(GSocketConnection) peer = g_socket_listener_accept(data, NULL, NULL, NULL);
+	g_assert_nonnull(peer);
+	GSocket *socket = g_socket_connection_get_socket(peer);
+	g_assert_cmpint(g_socket_receive(socket, (char *)request, sizeof request, NULL, NULL), >, 0);
+	g_autoptr(GByteArray) answer = g_byte_array_new();
+	g_byte_array_set_size(answer, 4000000);
+	for (guint i = 0; i < answer->len; i++)
+		answer->data[i] = i % 2 == 0 ? 4 : 0;
+	ldap_test_wrap(answer, 0x31);
+	g_byte_array_prepend(answer, front, sizeof front);
+	ldap_test_wrap(answer, 0x30);
+	ldap_test_wrap(answer, 0x30);
+	g_byte_array_prepend(answer, nobody, sizeof nobody);
+	ldap_test_wrap(answer, 0x64);
+	g_byte_array_prepend(answer, id, sizeof id);
+	ldap_test_wrap(answer, 0x30);
+	g_byte_array_append(answer, end, sizeof end);
+	/* it may have hung up before the end */
+	(void)g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(peer)), answer->data,
+	    answer->len, NULL, NULL, NULL);
+	(void)g_socket_receive(socket, (char *)request, sizeof request, NULL, NULL);
+	return NULL;
+}
+
+/* Four megabytes on the wire, and three hundred in memory. */
+static void
+ldap_test_much(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GSocketListener) listener = g_socket_listener_new();
+	guint port = g_socket_listener_add_any_inet_port(listener, NULL, &error);
+	g_assert_no_error(error);
+	GThread *thread = g_thread_new("much", ldap_test_answer_much, listener);
+	const PvLdapOptions options = {
+		.host = "ldap1.example.com", .address = "127.0.0.1", .port = port
+	};
+	g_autoptr(PvLdap) ldap = pv_ldap_connect(&options, NULL, &error);
+	g_assert_no_error(error);
+	g_autoptr(PvLdapEntry) entry = pv_ldap_read(ldap, "cn=x", NULL, NULL, NULL, &error);
+	g_assert_null(entry);
+	g_assert_error(error, PV_ERROR, PV_ERROR_REJECTED);
+	g_assert_nonnull(strstr(error->message, "64 MiB"));
+	g_clear_pointer(&ldap, pv_ldap_free);
+	g_thread_join(thread);
+}
+
 /* ---- with one ---- */
 
 static void
@@ -738,6 +800,7 @@ main(int argc, char **argv)
 	g_test_add_func("/net/ldap/escapes", ldap_test_escapes);
 	g_test_add_func("/net/ldap/names", ldap_test_names);
 	g_test_add_func("/net/ldap/codes", ldap_test_codes);
+	g_test_add_func("/net/ldap/much", ldap_test_much);
 	g_test_add_func("/net/ldap/password-needs-encryption", ldap_test_password_needs_encryption);
 	ldap_test_add("/net/ldap/security", ldap_test_security);
 	ldap_test_add("/net/ldap/certificates", ldap_test_certificates);

@@ -12,7 +12,6 @@
 #define LDAP_FAREWELL_MSEC 500
 #define LDAP_PAGE 500 /* objects; servers refuse larger pages than they are set to, 1000 with Active Directory */
 #define LDAP_SMALL_PAGE 100
-#define LDAP_MAX_BYTES (64 * 1024 * 1024) /* of all values of a search */
 #define LDAP_MAX_EMPTY_PAGES 16
 
 /* ---- requests ---- */
@@ -395,10 +394,10 @@ ldap_take_message(PvLdap *ldap, LdapQuery *query, int type, LDAPMessage *message
 	}
 	g_ptr_array_add(query->found, entry);
 	query->bytes += pv_ldap_entry_get_size(entry);
-	if (query->found->len <= query->limit && query->bytes <= LDAP_MAX_BYTES)
+	if (query->found->len <= query->limit && query->bytes <= PV_LDAP_MAX_BYTES)
 		return 1;
 	g_set_error(error, PV_ERROR, PV_ERROR_REJECTED, "more than %u objects or %d MiB were found",
-	    query->limit, LDAP_MAX_BYTES / 1024 / 1024);
+	    query->limit, PV_LDAP_MAX_BYTES / 1024 / 1024);
 	return -1;
 }
 
