@@ -109,10 +109,24 @@ ok /integration/ca/scep/expired refused 'expired'
 
 # --- a device gets one, after it had to wait
 start_double root pending 1 challenge secret123
-set_ca scep "$(scep_ca root.pem "$challenge")"
+set_ca scep "$(scep_ca root.pem "$challenge + { poll: 8 }")"
 start_sim --devices 1 --personality 16.1 --set restart-msec=20
 import_fleet
-ok /requirements/S07-2.12/ca/scep/pending/provisioned "$provost" provision --all
+"$provost" provision --all >provision.log 2>&1 &
+provision_pid=$!
+pids+=("$provision_pid")
+await 60 grep -q 'waits: stage certificate' provision.log || bail "provision: $(tail -n 3 provision.log)"
+# while the job waits, nothing of the request, challenge and all, is left in memory that may be swapped out
+printf 'secret123\n' >known
+challenge_is_gone() {
+	"$PV_TOP_SRCDIR/tests/e2e/find-secrets" known "memory:$provision_pid"
+}
+if [ "$(id -u)" -eq 0 ]; then
+	ok /requirements/S12-06.1/ca/scep/challenge-not-in-memory await 6 challenge_is_gone
+else
+	skip /requirements/S12-06.1/ca/scep/challenge-not-in-memory 'only root may read the memory of another process'
+fi
+ok /requirements/S07-2.12/ca/scep/pending/provisioned wait "$provision_pid"
 device_has_it() {
 	collect && all_provisioned && none "$dir/dumps.json" '.[].certificates[] | select(.issuer | contains("SCEP Root") | not)'
 }
