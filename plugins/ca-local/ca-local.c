@@ -423,7 +423,8 @@ ca_local_refresh_crl(CaLocal *ca, GError **error)
 		g_propagate_error(error, g_steal_pointer(&local_error));
 		return FALSE;
 	}
-	guint64 number = ca_index_get_crl_number(ca->index) + 1;
+	/* also beyond that of the list, which may be younger than an index that was put back from a backup */
+	guint64 number = MAX(ca_index_get_crl_number(ca->index), ca->crl_number) + 1;
 	g_autoptr(X509_CRL) crl = ca_local_new_crl(ca, revoked, number, error);
 	unsigned char *der = NULL;
 	int length = crl == NULL ? 0 : i2d_X509_CRL(crl, &der);
