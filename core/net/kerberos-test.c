@@ -622,6 +622,52 @@ test_threads(gconstpointer data)
 	g_assert_no_error(error);
 }
 
+static gpointer
+test_fail_unreachable(gpointer data)
+{
+	g_autoptr(GError) error = NULL;
+	g_assert_false(pv_kerberos_get_ticket(data, TEST_SERVICE, NULL, &error));
+	g_assert_error(error, PV_ERROR, PV_ERROR_UNREACHABLE);
+	return NULL;
+}
+
+/* The login has ended and the KDC hangs: all who share the login wait once, and not one after the other. */
+static void
+test_queue(gconstpointer data)
+{
+	const Test *test = data;
+	g_autoptr(GError) error = NULL;
+	if (!test_may_run(test))
+		return;
+	test_kdc_command(test->kdc, "addprinc -maxlife \"3 seconds\" -pw Secret-1 queue");
+	const char *kdcs[] = { test->kdc->address, NULL };
+	g_autoptr(PvSecret) secret = pv_secret_new("Secret-1", -1);
+	const PvKerberosLogin login = { .realm = "EXAMPLE.COM",
+		.principal = "queue",
+		.password = secret,
+		.kdcs = kdcs,
+		.timeout_msec = 1000 };
+	g_autoptr(PvKerberos) kerberos = pv_kerberos_login(&login, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_true(pv_kerberos_get_ticket(kerberos, TEST_SERVICE, NULL, &error));
+	g_subprocess_send_signal(test->kdc->process, SIGSTOP);
+	while (pv_kerberos_get_ticket(kerberos, TEST_SERVICE, NULL, &error))
+		g_usleep(10000); /* polls for an event: the login ends */
+	g_assert_error(error, PV_ERROR, PV_ERROR_UNREACHABLE);
+	GThread *threads[8];
+	gint64 begin_usec = g_get_monotonic_time();
+	for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+		threads[i] = g_thread_new("queue", test_fail_unreachable, kerberos);
+	for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
+		g_thread_join(threads[i]);
+	g_assert_cmpint(g_get_monotonic_time() - begin_usec, <, 6 * G_USEC_PER_SEC);
+	g_subprocess_send_signal(test->kdc->process, SIGCONT);
+	/* what was wrong then is not told for ever */
+	g_clear_error(&error);
+	g_assert_true(pv_kerberos_get_ticket(kerberos, TEST_SERVICE, NULL, &error));
+	g_assert_no_error(error);
+}
+
 static void
 test_nonsense(void)
 {
@@ -681,6 +727,7 @@ main(int argc, char **argv)
 	g_test_add_data_func("/net/kerberos/hung", &test, test_hung);
 	g_test_add_data_func("/net/kerberos/skew", &test, test_skew);
 	g_test_add_data_func("/net/kerberos/threads", &test, test_threads);
+	g_test_add_data_func("/net/kerberos/queue", &test, test_queue);
 	g_test_add_func("/net/kerberos/nonsense", test_nonsense);
 	int code = g_test_run();
 	test_kdc_free(test.kdc);

@@ -39,7 +39,9 @@ struct PvKerberos {
 	guint timeout_msec;
 	krb5_flags flags; /* of contexts */
 	gint first; /* atomic: see PvKdcOptions */
-	GMutex lock; /* the next two; held while the login is renewed */
+	GMutex lock; /* the next three; held while the login is renewed */
+	GError *problem; /* why the last renewal failed; NULL: it did not */
+	gint64 problem_usec; /* monotonic: when it did */
 	GPtrArray *caches; /* of KerberosCache; the last one is in use, and each has been lent */
 };
 
@@ -614,6 +616,7 @@ pv_kerberos_unref(PvKerberos *kerberos)
 	if (kerberos == NULL || !g_atomic_int_dec_and_test(&kerberos->refs))
 		return;
 	g_ptr_array_unref(kerberos->caches);
+	g_clear_error(&kerberos->problem);
 	g_mutex_clear(&kerberos->lock);
 	pv_secret_unref(kerberos->password);
 	g_strfreev(kerberos->kdcs);
@@ -652,18 +655,43 @@ pv_kerberos_get_ccache(PvKerberos *kerberos)
 	return kerberos_get_cache(kerberos)->name;
 }
 
+/* Logs in anew for all who wait for it: what one of them was told is told to the others, who would else ask one after the
+ * other, each for as long as a KDC may take; and a wrong password would be tried as often. @begin_usec: when the caller began. */
+static gboolean
+kerberos_log_in_shared(PvKerberos *kerberos, gint64 begin_usec, GCancellable *cancellable, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	if (kerberos->problem != NULL && kerberos->problem_usec >= begin_usec) {
+		g_propagate_error(error, g_error_copy(kerberos->problem));
+		return FALSE;
+	}
+	g_clear_error(&kerberos->problem);
+	if (kerberos_log_in(kerberos, cancellable, &local))
+		return TRUE;
+	if (!g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CANCELLED)) { /* who cancels speaks for himself */
+		kerberos->problem = g_error_copy(local);
+		kerberos->problem_usec = g_get_monotonic_time();
+	}
+	g_propagate_error(error, g_steal_pointer(&local));
+	return FALSE;
+}
+
 /* A cache whose login still has a while to go; lent. */
 static const char *
 kerberos_renew(PvKerberos *kerberos, GCancellable *cancellable, GError **error)
 {
+	gint64 begin_usec = g_get_monotonic_time();
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&kerberos->lock);
 	const KerberosCache *cache = kerberos_get_cache(kerberos);
 	gint64 left_sec = cache->until_sec - g_get_real_time() / G_USEC_PER_SEC;
 	/* a realm may grant a few minutes only: not each ticket is worth another login */
 	gint64 least_sec = MIN(KERBEROS_RENEW_SEC, (cache->until_sec - cache->since_sec) / 4);
 	g_autoptr(GError) local = NULL;
+	if (g_cancellable_set_error_if_cancelled(cancellable, error))
+		return NULL;
 	/* a person's cache may hold nothing newer: what is left will do */
-	if (left_sec <= least_sec && !kerberos_log_in(kerberos, cancellable, &local) &&
+	if (left_sec <= least_sec &&
+	    !kerberos_log_in_shared(kerberos, begin_usec, cancellable, &local) &&
 	    (kerberos->ccache == NULL || left_sec <= 0)) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return NULL;
