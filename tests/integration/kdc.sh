@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A site with OpenLDAP and MIT Kerberos: the KDC gets a principal for each service name of a device, all with the one key that the
 # device has, and a ticket for any of them can be opened with what was put into the device.
+# the client library of kadmin leaves contexts behind (in libgssrpc), and with them the ciphers that OpenSSL counts
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 slapd_needs='krb5kdc kadmind kdb5_util kadmin.local kinit kvno ktutil'
 . "$(dirname "$0")/slapd/lib.bash"
 kdc=127.0.0.31

@@ -60,7 +60,10 @@ finds_path() {
 }
 ok /requirements/S12-06.1/servers/not-in-arguments-or-environment absent "/proc/$daemon/cmdline" "/proc/$daemon/environ"
 ok /requirements/S12-06.1/servers/not-in-logs-and-store absent daemon.log site
-if [ "$(cat /proc/self/uid_map | awk '{ print $1, $2 }')" = '0 0' ]; then
+# AddressSanitizer keeps what was freed, by libkrb5 and others, where else it is used again at once
+if grep -q libasan "/proc/$daemon/maps"; then
+	skip /requirements/S12-06.1/servers/not-in-memory-that-may-be-swapped 'a sanitizer keeps what was freed'
+elif [ "$(awk '{ print $1, $2 }' /proc/self/uid_map)" = '0 0' ]; then
 	ok $suite/memory-is-read finds_path
 	ok /requirements/S12-06.1/servers/not-in-memory-that-may-be-swapped absent "memory:$daemon"
 else
