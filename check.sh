@@ -181,11 +181,14 @@ check() {
 }
 
 # Programs that run threads of their own; scripts and long tests of processes say nothing about races
+# Not those that start servers: GLib watches these in a thread of its own, whose locks the sanitizer does not see, and now and
+# then takes what is freed there for a race
 list_thread_tests() {
 	# shellcheck disable=SC2016 # make expands it
 	printf 'include Makefile\nprint-tests:\n\t@echo $(TESTS)\n' |
 		make -s -C build/tsan -f - print-tests | tr ' ' '\n' |
-		grep -E '^(core/(base|net|amt|store|engine|service)|sim|plugins)/.*-test$' | tr '\n' ' '
+		grep -E '^(core/(base|net|amt|store|engine|service)|sim|plugins)/.*-test$' |
+		grep -vE '^core/(net/(ldap|kerberos|fetch-kerberos)|amt/ticket|engine/ticket)-test$' | tr '\n' ' '
 }
 
 # The sanitizer's runtime dies at once where the kernel spreads mappings wider than it knows; then without ASLR.
